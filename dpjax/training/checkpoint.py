@@ -1,0 +1,266 @@
+"""Checkpoints: Orbax writes them, a fingerprint of every array guards them.
+
+Orbax commits a checkpoint atomically and notices missing pieces, but restores flipped
+bytes without a word.  So each checkpoint carries a fingerprint of every array, computed
+on the device in integers (equal on any number of devices); a checkpoint that does not
+match is put aside, and the one before it is used.
+"""
+
+import dataclasses
+import errno
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dpjax import errors
+from dpjax.training import parallel as parallels
+
+_LOG = logging.getLogger(__name__)
+# Odd multipliers of well-spread bits (the golden ratio, and a Murmur3 constant).
+_MIX = (0x9E3779B1, 0x85EBCA6B)
+_NO_SCORE = -1e30
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What a checkpoint gave back.
+
+    Attributes:
+        step: updates done when it was written.
+        state: the train state, spanning all devices.
+        meta: the JSON that was stored beside it.
+    """
+
+    step: int
+    state: Any
+    meta: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run, newest ones and the best."""
+
+    def __init__(self, folder: Path, keep_last: int, best_is_high: bool):
+        """Opens the folder and clears what a killed save has left.
+
+        Args:
+            folder: where checkpoints live; made if missing.
+            keep_last: newest checkpoints that are kept, besides the best.
+            best_is_high: whether a higher score is better.
+
+        Raises:
+            StorageError: the folder cannot be made or read.
+        """
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint import checkpoint_managers as policies
+
+        self._ocp = ocp
+        self.folder = folder.absolute()
+        sign = 1.0 if best_is_high else -1.0
+        self._sign = sign
+        keep = policies.AnyPreservationPolicy(
+            [
+                policies.LatestN(max(keep_last, 1)),
+                policies.BestN(
+                    get_metric_fn=lambda metrics: metrics["score"], n=1, reverse=False
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=keep,
+            best_fn=lambda metrics: metrics["score"],
+            best_mode="max",
+            cleanup_tmp_directories=True,
+        )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+        except OSError as error:
+            raise errors.StorageError(
+                f"Cannot open checkpoints in {self.folder}: {error}."
+            ) from error
+
+    def save(self, step: int, state: Any, meta: dict, score: float | None) -> None:
+        """Starts writing a checkpoint; returns once the arrays are copied.
+
+        Args:
+            step: updates done.
+            state: train state spanning all devices.
+            meta: JSON values stored beside it.
+            score: the evaluation's number at this step, None where none was made.
+
+        Raises:
+            StorageError: this save, or the one before it, could not be written.
+        """
+        if self._manager.latest_step() == step:
+            return
+        meta = {**meta, "fingerprint": fingerprint(state)}
+        args = self._ocp.args.Composite(
+            state=self._ocp.args.StandardSave(state),
+            meta=self._ocp.args.JsonSave(meta),
+        )
+        ranked = _NO_SCORE if score is None else self._sign * float(score)
+        try:
+            self._manager.check_for_errors()
+            saved = self._manager.save(step, args=args, metrics={"score": ranked})
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+        if not saved:
+            raise errors.StorageError(
+                f"Checkpoint {step} was refused in {self.folder}: a later one is there."
+            )
+
+    def wait(self) -> None:
+        """Waits until the last save is on disk.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        try:
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+        except (OSError, ValueError) as error:
+            raise storage_error(self.folder, error) from error
+
+    def close(self) -> None:
+        """Ends the background threads; saves under way are finished first."""
+        self._manager.close()
+
+    def restore(self, like: Any, parallel: parallels.Parallel) -> Restored | None:
+        """Returns the newest sound checkpoint.
+
+        A damaged one is named, moved to `damaged/` beside the checkpoints, and the one
+        before it is tried.
+
+        Args:
+            like: shapes and types of the state.
+            parallel: where the state shall live.
+
+        Returns:
+            The checkpoint, or None if there is none at all.
+
+        Raises:
+            StorageError: there are checkpoints, but every one is damaged.
+        """
+        target = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=parallel.replicated
+            ),
+            like,
+        )
+        args = self._ocp.args.Composite(
+            state=self._ocp.args.StandardRestore(target),
+            meta=self._ocp.args.JsonRestore(),
+        )
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                found = self._manager.restore(step, args=args)
+                damaged = _damaged(found.state, found.meta["fingerprint"])
+            # Orbax and TensorStore raise plain Exception subclasses of many kinds here.
+            except Exception as error:
+                damaged = [str(error).splitlines()[0] if str(error) else repr(error)]
+            if not damaged:
+                return Restored(step, found.state, found.meta)
+            self._put_aside(step, damaged)
+        if steps:
+            raise errors.StorageError(
+                f"Every checkpoint in {self.folder} is damaged (steps "
+                f"{', '.join(map(str, steps))}); they are kept in "
+                f"{self.folder / 'damaged'}. Start again in another work folder."
+            )
+        return None
+
+    def _put_aside(self, step: int, damaged: list[str]) -> None:
+        names = ", ".join(damaged[:3]) + (" ..." if len(damaged) > 3 else "")
+        _LOG.warning(
+            "Checkpoint %d in %s is damaged (%s); it is moved to damaged/ and the one "
+            "before it is used.",
+            step,
+            self.folder,
+            names,
+        )
+        aside = self.folder / "damaged"
+        aside.mkdir(exist_ok=True)
+        if jax.process_index() == 0:
+            target = aside / str(step)
+            number = 0
+            while target.exists():
+                number += 1
+                target = aside / f"{step}.{number}"
+            (self.folder / str(step)).rename(target)
+        self._manager.reload()
+
+
+def storage_error(folder: Path, error: Exception) -> errors.StorageError:
+    """Returns the error of a failed write, with what the user can do.
+
+    Args:
+        folder: where it was written to.
+        error: what the system said.
+
+    Returns:
+        The error to raise.
+    """
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    text = str(error).splitlines()[0] if str(error) else repr(error)
+    if full or "No space left" in str(error) or "File too large" in str(error):
+        return errors.StorageError(
+            f"No room left to write in {folder} ({text}). Free space and run the same "
+            "command again: it continues from the last complete checkpoint."
+        )
+    return errors.StorageError(
+        f"Cannot write in {folder}: {text}. The last complete checkpoint is intact; "
+        "mend the cause and run the same command again."
+    )
+
+
+def fingerprint(state: Any) -> dict[str, list[int]]:
+    """Returns two integers for each array; any flipped bit changes them.
+
+    Args:
+        state: a tree of arrays, sharded or not.
+
+    Returns:
+        Path to [a, b]; the same on any number of devices.
+    """
+    paths, leaves = _flat(state)
+    marks = np.asarray(jax.device_get(_marks(leaves)))
+    return {path: [int(a), int(b)] for path, (a, b) in zip(paths, marks, strict=True)}
+
+
+def _flat(state: Any) -> tuple[list[str], list[jax.Array]]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return [jax.tree_util.keystr(path) for path, _ in leaves], [x for _, x in leaves]
+
+
+@jax.jit
+def _marks(leaves: list[jax.Array]) -> jax.Array:
+    return jnp.stack([_mark(leaf) for leaf in leaves])
+
+
+def _mark(x: jax.Array) -> jax.Array:
+    """uint32 [2]: sums, modulo 2**32, of each word times an odd number of its place."""
+    if x.dtype == jnp.bool_:
+        x = x.astype(jnp.uint8)
+    width = x.dtype.itemsize
+    kind = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[width]
+    words = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32).reshape(-1)
+    place = jnp.arange(words.size, dtype=jnp.uint32)
+    sums = [
+        jnp.sum(
+            words * ((place * jnp.uint32(2) + 1) * jnp.uint32(mix)), dtype=jnp.uint32
+        )
+        for mix in _MIX
+    ]
+    # The second sum adds the high halves, where the first one's low bits are weak.
+    high = jnp.sum((words >> 16) * (place + jnp.uint32(_MIX[1])), dtype=jnp.uint32)
+    return jnp.stack([sums[0], sums[1] ^ high])
+
+
+def _damaged(state: Any, wanted: dict[str, list[int]]) -> list[str]:
+    got = fingerprint(state)
+    return [path for path in got if got[path] != list(wanted.get(path, ()))]
