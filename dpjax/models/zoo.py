@@ -1,0 +1,131 @@
+"""Every network by name: one line each, with its published options."""
+
+import dataclasses
+import fnmatch
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import linen as nn
+from jax import numpy as jnp
+
+from dpjax import errors
+from dpjax.models import rednet
+
+_WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
+_WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
+
+# The paper gives the 10-layer network no skips (Fig. 3b).
+_MODELS: dict[str, Callable[..., nn.Module]] = {
+    "rednet10": functools.partial(rednet.RedNet, depth=10, widths=64, skip_every=0),
+    "rednet20": functools.partial(rednet.RedNet, depth=20, widths=64),
+    "rednet30": functools.partial(rednet.RedNet, depth=30, widths=64),
+    "rednet10_128": functools.partial(
+        rednet.RedNet, depth=10, widths=128, skip_every=0
+    ),
+    "rednet20_128": functools.partial(rednet.RedNet, depth=20, widths=128),
+    "rednet30_128": functools.partial(rednet.RedNet, depth=30, widths=128),
+    "rednet20_wide": functools.partial(rednet.RedNet, depth=20, widths=_WIDE20),
+    "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
+}
+
+_DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
+_NOT_OPTIONS = ("dtype", "name", "parent")
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "rednet*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(_MODELS, pattern))
+
+
+def list_options(name: str) -> dict[str, Any]:
+    """Returns what can be changed about a network, and its values.
+
+    Args:
+        name: a name of `list_models`.
+
+    Returns:
+        Option names to the values that the network of this name has.
+
+    Raises:
+        UserError: unknown name, with the nearest ones.
+    """
+    module = create_module(name)
+    fields = (f.name for f in dataclasses.fields(module))
+    return {f: getattr(module, f) for f in fields if f not in _NOT_OPTIONS}
+
+
+def create_module(
+    name: str, *, compute_dtype: str = "float32", **options: Any
+) -> nn.Module:
+    """Returns a network without parameters.
+
+    Args:
+        name: a name of `list_models`.
+        compute_dtype: type of the activations; parameters stay float32.
+        **options: fields of the network that differ from the named preset, such as
+            `channels=3`.
+
+    Returns:
+        The Linen module; `module.apply(variables, images)` runs it.
+
+    Raises:
+        UserError: unknown name or option, with the nearest ones, or a value that the
+            network refuses.
+    """
+    if name not in _MODELS:
+        raise errors.unknown_name("model", name, _MODELS)
+    build = _MODELS[name]
+    if compute_dtype not in _DTYPES:
+        raise errors.unknown_name("compute_dtype", compute_dtype, _DTYPES)
+    known = [p for p in inspect.signature(build).parameters if p not in _NOT_OPTIONS]
+    for option in options:
+        if option not in known:
+            raise errors.unknown_name(f"option of {name}", option, known)
+    return build(dtype=jnp.dtype(compute_dtype), **options)
+
+
+def create_model(
+    name: str, *, seed: int = 0, compute_dtype: str = "float32", **options: Any
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Returns a network and fresh parameters.
+
+    Args:
+        name: a name of `list_models`.
+        seed: of the initialisation.
+        compute_dtype: type of the activations; parameters stay float32.
+        **options: fields of the network that differ from the named preset.
+
+    Returns:
+        The Linen module and its variables, `{"params": ...}`, float32.
+
+    Raises:
+        UserError: as `create_module`.
+    """
+    module = create_module(name, compute_dtype=compute_dtype, **options)
+    example = example_input(module)
+    # Under jit one program draws everything, and the forward pass is never computed.
+    init = jax.jit(lambda key: module.init(key, jnp.zeros(example.shape)))
+    return module, init(jax.random.key(seed))
+
+
+def example_input(module: nn.Module) -> jax.ShapeDtypeStruct:
+    """Returns shape and type of the smallest images that a network accepts.
+
+    Args:
+        module: a network of `create_module`.
+
+    Returns:
+        One image, float32 [1, stride, stride, channels].
+    """
+    side = module.stride
+    return jax.ShapeDtypeStruct((1, side, side, module.channels), jnp.float32)
