@@ -67,8 +67,8 @@ class RedNet(nn.Module):
             )
         if len(self._widths) != self.depth // 2 or min(self._widths) < 1:
             raise errors.UserError(
-                f"RedNet(depth={self.depth}) wants {self.depth // 2} widths >= 1, one for "
-                f"each convolution, got {self.widths}."
+                f"RedNet(depth={self.depth}) wants {self.depth // 2} widths >= 1, one "
+                f"for each convolution, got {self.widths}."
             )
 
     @property
