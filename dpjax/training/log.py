@@ -5,11 +5,13 @@ writes the same bytes as an undisturbed one.  Everything that depends on the clo
 to `speed.jsonl`.
 """
 
+import contextlib
 import json
 import math
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,6 @@ class RunLog:
                     self._events.add_scalar(f"{name}/{place}", value, step)
                 shown = "  ".join(f"{n} {v:.4g}" for n, v in metrics.items())
                 say(f"step {step}/{self._total}  evaluation  {place}  {shown}")
-        self._clock.pause()
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a panel as a PNG in `panels/` and as a TensorBoard image.
@@ -113,7 +114,19 @@ class RunLog:
         except OSError as error:
             raise checkpoint.storage_error(folder, error) from error
         self._events.add_image(f"panels/{name}", image, step, dataformats="HWC")
-        self._clock.pause()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leaves what happens inside (evaluation, saving) out of the training speed.
+
+        Returns:
+            A context manager.
+        """
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._clock.skip(time.perf_counter() - start)
 
     def close(self) -> None:
         """Flushes and closes the files."""
@@ -130,7 +143,7 @@ class RunLog:
 
 
 class _Clock:
-    """Time between log lines, without the evaluations and saves in between."""
+    """Training time between log lines; time spent aside is left out."""
 
     def __init__(self, start_step: int):
         self._start_step = start_step
@@ -143,8 +156,8 @@ class _Clock:
         self._spent += seconds
         return seconds
 
-    def pause(self) -> None:
-        self._last = time.perf_counter()
+    def skip(self, seconds: float) -> None:
+        self._last += seconds
 
     def per_step(self, step: int) -> float:
         return self._spent / max(step - self._start_step, 1)

@@ -37,16 +37,17 @@ class Parallel:
         local = Mesh(np.array(self.mesh.local_devices), (steps.AXIS,))
         return NamedSharding(local, P(steps.AXIS))
 
-    def create(self, make_state: Callable[[], Any]) -> Any:
+    def create(self, make_state: Callable[..., Any], *inputs: Any) -> Any:
         """Returns a fresh state on every device, each leaf in memory of its own.
 
         Args:
-            make_state: pure function without arguments.
+            make_state: pure function.
+            *inputs: its arguments; trees of arrays or None.
 
         Returns:
             What it returns, replicated over the mesh.
         """
-        return jax.jit(make_state, out_shardings=self.replicated)()
+        return jax.jit(make_state, out_shardings=self.replicated)(*inputs)
 
     @property
     def replicated(self) -> NamedSharding:

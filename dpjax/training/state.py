@@ -90,6 +90,7 @@ def create(
     experiment: config.Experiment,
     module: nn.Module,
     tx: optax.GradientTransformation,
+    start: dict[str, Any] | None = None,
 ) -> TrainState:
     """Returns the state before the first update; pure, so it runs under jit.
 
@@ -97,13 +98,16 @@ def create(
         experiment: the run.
         module: its network.
         tx: its optimiser.
+        start: variables to begin with; None draws them from the seed.
 
     Returns:
         A fresh state; no two leaves share memory once it comes out of jit.
     """
     example = zoo.example_input(module)
     key = stream_key(experiment.seed, INIT)
-    variables = dict(module.init(key, jnp.zeros(example.shape, example.dtype)))
+    if start is None:
+        start = module.init(key, jnp.zeros(example.shape, example.dtype))
+    variables = dict(start)
     params = variables.pop("params")
     names = term_names(
         experiment.task, module, experiment.data, {"params": params, **variables}

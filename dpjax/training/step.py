@@ -171,4 +171,6 @@ def _apply(
             name: window(state.counts[name], terms[name][1]) for name in state.counts
         },
     )
-    return state, {"loss": loss, "grad_norm": norm, "streak": state.streak}
+    # The state is donated to the next update; what the log reads must outlive it.
+    seen = {"sums": state.sums, "counts": state.counts}
+    return state, {**seen, "skipped": state.skipped, "streak": state.streak}

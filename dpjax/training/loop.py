@@ -1,0 +1,269 @@
+"""The training loop: it knows no task, no model and no data set, only their contracts.
+
+Order of one round: wait for the batch, start the update, note the log window of an
+earlier update (so the devices never wait for the host), then evaluate, save or stop if
+this step asks for it.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import identity, pipeline, sources
+from dpjax.inference import evaluate
+from dpjax.models import zoo
+from dpjax.training import (
+    checkpoint,
+    log,
+    optimiser,
+    parallel,
+    release,
+    state,
+    step,
+    stop,
+    workdir,
+)
+
+# Updates under way at once; more would only pile up batches on the device.
+_IN_FLIGHT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How a run ended.
+
+    Attributes:
+        step: updates done.
+        score: the last evaluation's number, None if there was none.
+        best: the best evaluation's number, None if there was none.
+        skipped: updates refused because they were not finite.
+    """
+
+    step: int
+    score: float | None
+    best: float | None
+    skipped: int
+
+
+def train(experiment: config.Experiment, folder: Path) -> Summary:
+    """Runs an experiment to its end, from where its folder left off.
+
+    Args:
+        experiment: the run.
+        folder: where everything it writes goes.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        UserError: a configuration that cannot work, or a folder of another run.
+        DataError: records that are missing, damaged or shared with the evaluation.
+        NotFiniteError: too many updates in a row were not finite.
+        StorageError: the disk refused.
+        Preempted: asked to stop; everything is saved.
+    """
+    with workdir.claim(folder, jax.process_index()):
+        run = _Run(experiment, folder)
+        try:
+            return run.to_the_end()
+        finally:
+            run.close()
+
+
+class _Run:
+    """One run at work: what has to be opened, and closed again."""
+
+    def __init__(self, experiment: config.Experiment, folder: Path):
+        self.experiment, self.folder = experiment, folder
+        self.is_first = jax.process_index() == 0
+        self.log = self.checkpoints = self.stop = None
+        self.stream: Iterator[dict[str, np.ndarray]] | None = None
+        self.best: float | None = None
+        self.score: float | None = None
+
+        experiment.task.check(experiment)
+        self.parallel = parallel.open_devices(experiment)
+        options = experiment.model.options
+        dtype = experiment.model.compute_dtype
+        self.module = zoo.create_module(
+            experiment.model.name, compute_dtype=dtype, **options
+        )
+        self.schedule = optimiser.make_schedule(
+            experiment.optim, experiment.total_steps
+        )
+        tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
+        self.source = sources.open_sources(experiment.data.train, experiment.data)
+        identity.check_disjoint(experiment.data)
+        if self.is_first:
+            workdir.settle_experiment(folder, experiment)
+
+        self.checkpoints = checkpoint.Checkpoints(
+            folder / "checkpoints",
+            experiment.record.keep_last,
+            experiment.task.best_is_high,
+        )
+        self.state, self.step = self._begin(tx)
+        update = step.make_train_step(experiment.task, self.module, tx, experiment)
+        self.update = self.parallel.compile_step(update)
+        if self.is_first:
+            self.log = log.RunLog(folder, experiment.total_steps, self.step)
+        self.stop = stop.StopRequest()
+
+    def _begin(self, tx: Any) -> tuple[state.TrainState, int]:
+        def make_state(start):
+            return state.create(self.experiment, self.module, tx, start)
+
+        start = release.starting_variables(self.experiment, self.module)
+        like = jax.eval_shape(make_state, start)
+        found = self.checkpoints.restore(like, self.parallel)
+        if found is None:
+            fresh = self.parallel.create(make_state, start)
+            return self.parallel.on_this_process(fresh), 0
+        self.best, self.score = found.meta["best"], found.meta["score"]
+        if self.is_first:
+            log.say(f"continuing {self.folder} after step {found.step}")
+        return self.parallel.on_this_process(found.state), found.step
+
+    def to_the_end(self) -> Summary:
+        experiment, record = self.experiment, self.experiment.record
+        total = experiment.total_steps
+        batches = self._batches()
+        under_way = collections.deque()
+        while self.step < total:
+            self.state, metrics = self.update(self.state, next(batches))
+            self.step += 1
+            under_way.append((self.step, metrics))
+            while len(under_way) > _IN_FLIGHT:
+                self._note(*under_way.popleft())
+            evaluates = self._evaluates(self.step)
+            stops = self.stop.reached(self.step)
+            if evaluates or stops or self.step % record.save_every == 0:
+                while under_way:
+                    self._note(*under_way.popleft())
+                with self.log.aside() if self.log else contextlib.nullcontext():
+                    if evaluates:
+                        self._evaluate()
+                    self._save(scored=evaluates)
+            if stops and self.step < total:
+                self.checkpoints.wait()
+                raise errors.Preempted(
+                    f"Stopped on request after step {self.step} of {total}; everything "
+                    f"is saved. Continue: python train.py --workdir {self.folder}"
+                )
+        self.checkpoints.wait()
+        if self.is_first:
+            release.write_run_weights(
+                self.folder, "last", experiment, self.state.variables(), self.score
+            )
+        return Summary(self.step, self.score, self.best, int(self.state.skipped))
+
+    def _batches(self) -> Iterator[dict[str, jax.Array]]:
+        experiment = self.experiment
+        task, data = experiment.task, experiment.data
+        if self.step >= experiment.total_steps:
+            return iter(())
+        self.stream = pipeline.train_stream(
+            self.source,
+            lambda example, rng: task.train_example(example, rng, data),
+            data=data,
+            seed=experiment.seed,
+            start=self.step * data.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        self.prefetch = pipeline.device_prefetch(self.stream, self.parallel.put)
+        self.waited_s, self.logged = 0.0, self.step
+        return self.prefetch
+
+    def _note(self, at: int, metrics: dict[str, Any]) -> None:
+        """Waits for an update; writes its log line; stops a run that went astray."""
+        streak = int(metrics["streak"])
+        record = self.experiment.record
+        if self.log and (
+            at % record.log_every == 0 or at == self.experiment.total_steps
+        ):
+            numbers = {
+                name: float(total) / max(float(metrics["counts"][name]), 1.0)
+                for name, total in metrics["sums"].items()
+            }
+            numbers["lr"] = float(self.schedule(at - 1))
+            numbers["skipped"] = int(metrics["skipped"])
+            wait_s = self.prefetch.waited_s - self.waited_s
+            self.waited_s = self.prefetch.waited_s
+            examples = (at - self.logged) * self.experiment.data.batch_size
+            self.logged = at
+            self.log.train(at, numbers, examples, wait_s)
+        if streak >= record.stop_after_bad:
+            raise errors.NotFiniteError(
+                f"Loss or gradient was not finite in {streak} updates in a row, since "
+                f"step {at - streak + 1}; those updates were refused and the last good "
+                f"checkpoint is kept in {self.checkpoints.folder}. Lower optim.lr, set "
+                "optim.clip-norm, or look at the data with `python -m dpjax doctor`."
+            )
+
+    def _evaluates(self, at: int) -> bool:
+        every = self.experiment.evaluation.every_steps
+        return at == self.experiment.total_steps or bool(every and at % every == 0)
+
+    def _evaluate(self) -> None:
+        experiment = self.experiment
+        variables = self.state.variables()
+        scores = evaluate.evaluate(
+            experiment.task,
+            self.module,
+            variables,
+            experiment.data,
+            experiment.evaluation,
+            panels=experiment.record.panels,
+        )
+        self.score = scores.best
+        better = self.best is None or (
+            self.score > self.best
+            if experiment.task.best_is_high
+            else self.score < self.best
+        )
+        if better:
+            self.best = self.score
+        if not self.is_first:
+            return
+        self.log.scores(self.step, scores.summary)
+        for name, picture in scores.panels:
+            self.log.picture(self.step, name, picture)
+        if better:
+            release.write_run_weights(
+                self.folder, "best", experiment, variables, self.score
+            )
+
+    def _save(self, *, scored: bool) -> None:
+        meta = {
+            "config": config.encode(self.experiment),
+            "versions": release.versions(),
+            "position": self.step * self.experiment.data.batch_size,
+            "best": self.best,
+            "score": self.score,
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        self.checkpoints.save(
+            self.step,
+            self.parallel.spanning(self.state),
+            meta,
+            self.score if scored else None,
+        )
+
+    def close(self) -> None:
+        if self.stream is not None and hasattr(self.stream, "close"):
+            self.stream.close()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
+        if self.log is not None:
+            self.log.close()
+        if self.stop is not None:
+            self.stop.restore()
