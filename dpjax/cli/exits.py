@@ -73,9 +73,9 @@ def explain(error: BaseException) -> errors.DpjaxError | None:
         if "RESOURCE_EXHAUSTED" in text:
             return errors.UserError(
                 "The device has too little memory: "
-                f"{text.splitlines()[0].rstrip('.')}. Lower data.batch_size or data.crop, raise "
-                "optim.accumulate, or choose bfloat16; `python -m dpjax plan` tells "
-                "what a run needs."
+                f"{text.splitlines()[0].rstrip('.')}. Lower data.batch_size or "
+                "data.crop, raise optim.accumulate, or choose bfloat16; "
+                "`python -m dpjax plan` tells what a run needs."
             )
     return None
 
