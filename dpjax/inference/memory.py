@@ -1,0 +1,144 @@
+"""How large a window of an image a device can take, from the network's shapes alone.
+
+The bytes that a network holds at once are found by walking its traced program and
+adding up the arrays that are still needed at each step.  Nothing is compiled or run, so
+the answer is the same on every machine and known before the first pixel.
+"""
+
+import math
+import os
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dpjax import errors
+from dpjax.ops import tiles
+
+# Part of the memory that is free now which one call of the network may take; the rest
+# is left to the image and to everybody else.
+_SHARE = 0.5
+# A host is shared with the user's other programs: never take more than this unasked.
+_HOST_BYTES = 4 << 30
+# What XLA needs beyond the live arrays: workspace of convolutions, fragmentation.
+_OVERHEAD = 1.25
+
+
+def bytes_per_pixel(
+    module: nn.Module,
+    variables: Any,
+    channels: int,
+    *,
+    dtype: Any = jnp.float32,
+    stride: int = 1,
+) -> float:
+    """Returns the most bytes that a call of the network holds for each input pixel.
+
+    Args:
+        module: the network.
+        variables: its parameters and statistics; only shapes are read.
+        channels: channels of the image.
+        dtype: type of the image.
+        stride: sides of the image are multiples of it.
+
+    Returns:
+        Bytes for one pixel: input, output and live feature maps, with the workspace of
+        the compiler; without the parameters.
+    """
+    side = tiles.round_up(64, stride)
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), variables)
+    image = jax.ShapeDtypeStruct((1, side, side, channels), dtype)
+    traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(shapes, image)
+    given = side * side * channels * jnp.dtype(dtype).itemsize
+    return _OVERHEAD * (_peak(traced.jaxpr) + given) / side**2
+
+
+def available(device: jax.Device) -> int:
+    """Returns the bytes that a call of a network may take on a device, unasked.
+
+    Args:
+        device: where the network runs.
+
+    Returns:
+        Half of the free memory, on a host at most 4 GiB.
+    """
+    stats = device.memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return min(int(_SHARE * free_on_host()), _HOST_BYTES)
+
+
+def free_on_host() -> int:
+    """Returns the bytes of host memory that programs can still take.
+
+    Returns:
+        Bytes; 4 GiB where the system does not tell.
+    """
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            table = dict(line.split(":", 1) for line in lines)
+        return int(table["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return _HOST_BYTES
+
+
+def largest_window(
+    memory_bytes: int, pixel_bytes: float, *, largest: int, smallest: int, bucket: int
+) -> int:
+    """Returns the side of the largest square window that fits a memory budget.
+
+    Args:
+        memory_bytes: what one window may take.
+        pixel_bytes: what one pixel takes, from `bytes_per_pixel`.
+        largest: side that is never exceeded, a multiple of `bucket`.
+        smallest: side below which the network cannot be tiled.
+        bucket: the side is a multiple of it.
+
+    Returns:
+        Pixels.
+
+    Raises:
+        UserError: not even the smallest window fits.
+    """
+    side = int(math.sqrt(memory_bytes / pixel_bytes)) // bucket * bucket
+    if side < smallest:
+        needed = pixel_bytes * smallest**2
+        raise errors.UserError(
+            f"This network needs windows of at least {smallest} x {smallest} pixels, "
+            f"which take {needed / 1e9:.3g} GB; the budget for them is "
+            f"{memory_bytes / 1e9:.3g} GB.  Allow more memory or take a smaller model."
+        )
+    return max(min(side, largest), smallest)
+
+
+def _peak(program: Any) -> int:
+    """Returns the bytes of all intermediate arrays alive at the worst moment."""
+    last_use = {}
+    for i, step in enumerate(program.eqns):
+        last_use.update({v: i for v in step.invars if not hasattr(v, "val")})
+    last_use.update({v: math.inf for v in program.outvars if not hasattr(v, "val")})
+    sizes, live, peak = {}, 0, 0
+    for i, step in enumerate(program.eqns):
+        inner = max((_peak(p) for p in _inner_programs(step)), default=0)
+        # A broadcast is read where it is used and never stored.
+        if step.primitive.name != "broadcast_in_dim":
+            sizes.update({v: v.aval.size * v.aval.dtype.itemsize for v in step.outvars})
+        peak = max(peak, live + max(inner, sum(sizes.get(v, 0) for v in step.outvars)))
+        live += sum(sizes.get(v, 0) for v in step.outvars)
+        done = {v for v in (*step.invars, *step.outvars) if not hasattr(v, "val")}
+        live -= sum(sizes.pop(v, 0) for v in done if last_use.get(v, -1) <= i)
+    return peak
+
+
+def _inner_programs(step: Any) -> list[Any]:
+    values = [p for v in step.params.values() for p in jax.tree.leaves(v, is_leaf=_has)]
+    return [getattr(p, "jaxpr", p) for p in values if _has(p)]
+
+
+def _has(value: Any) -> bool:
+    return hasattr(getattr(value, "jaxpr", value), "eqns")
