@@ -1,4 +1,4 @@
-"""The experiment: typed, frozen dataclasses that configs fill and the command line edits.
+"""The experiment: typed, frozen dataclasses, filled by configs and the command line.
 
 A config file returns an `Experiment`; `tyro` turns its fields into options
 (`--optim.lr 3e-4`), so names, types and help come from here alone.
@@ -80,7 +80,7 @@ class Optim:
         no_decay: parameter paths, as patterns, that are not decayed.
         clip_norm: largest global norm of a gradient; None leaves it alone.
         accumulate: micro-batches whose gradients are summed into one update.
-        ema_decay: decay of the averaged parameters that are evaluated; 0 averages nothing.
+        ema_decay: decay of the averaged parameters that are evaluated; 0 for none.
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -108,7 +108,7 @@ class Evaluation:
 
     Attributes:
         protocol: a protocol of the task, by name.
-        every_steps: updates between two evaluations while training; 0 scores at the end only.
+        every_steps: updates between two evaluations; 0 scores at the end only.
         ensemble: average over the symmetries the task knows (flips, rotations).
         limit: score at most this many examples of each source; None scores all.
     """

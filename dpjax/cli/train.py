@@ -8,10 +8,10 @@ from dpjax import errors
 from dpjax.cli import experiments, startup
 
 _USAGE = """\
-  python train.py CONFIG --workdir DIR [--optim.lr 3e-4 ...]   start (or continue) a run
+  python train.py CONFIG --workdir DIR [--optim.lr 3e-4 ...]   start or continue a run
   python train.py --workdir DIR                                continue a run
-  python train.py CONFIG --plan                                parameters, memory, FLOPs
-  python train.py CONFIG --help                                every field of the config"""
+  python train.py CONFIG --plan                                memory, FLOPs, steps
+  python train.py CONFIG --help                                every field"""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -168,7 +168,7 @@ class Task:
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
-        """Returns what the network must see of a user's image, and how to read its answer.
+        """Returns what the network must see of an image, and how to read its answer.
 
         Args:
             image: float32 [h, w, 3] or [h, w, 1] in [0, 1].

@@ -136,7 +136,7 @@ def _apply(
     tx: optax.GradientTransformation,
     experiment: config.Experiment,
 ) -> tuple[states.TrainState, dict[str, jax.Array]]:
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     loss = totals["loss"][0] / jnp.maximum(totals["loss"][1], 1.0)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)

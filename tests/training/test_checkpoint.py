@@ -1,0 +1,137 @@
+"""Checkpoints: what is restored is what was saved, or it is named and put aside."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, Mesh
+
+from dpjax import errors
+from dpjax.training import checkpoint, parallel
+
+
+def _devices(count):
+    mesh = Mesh(
+        np.array(jax.devices()[:count]), ("batch",), axis_types=(AxisType.Auto,)
+    )
+    return parallel.Parallel("pmap", mesh)
+
+
+def _state(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "step": jnp.int32(seed),
+        "params": {"kernel": jnp.asarray(rng.normal(size=(64, 65)), jnp.float32)},
+        "half": jnp.asarray(rng.normal(size=7), jnp.bfloat16),
+        "empty": {},
+    }
+
+
+def _written(folder, steps=(1, 2, 3)):
+    store = checkpoint.Checkpoints(folder, keep_last=3, best_is_high=True)
+    for step in steps:
+        store.save(step, _state(step), {"position": step}, float(step))
+    store.wait()
+    store.close()
+
+
+def _like():
+    return jax.eval_shape(lambda: _state())
+
+
+def _largest_file(folder):
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    return max(files, key=lambda p: p.stat().st_size)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_restored_state_is_the_saved_one_on_any_device_count(tmp_path, devices):
+    _written(tmp_path)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    found = store.restore(_like(), _devices(devices))
+    store.close()
+    assert (found.step, found.meta["position"]) == (3, 3)
+    for a, b in zip(
+        jax.tree.leaves(found.state), jax.tree.leaves(_state(3)), strict=True
+    ):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_flipped_byte_is_found_named_and_the_older_one_used(tmp_path, caplog):
+    _written(tmp_path)
+    file = _largest_file(tmp_path / "3" / "state")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    file.write_bytes(data)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    found = store.restore(_like(), _devices(1))
+    assert found.step == 2
+    assert "Checkpoint 3" in caplog.text
+    assert (tmp_path / "damaged" / "3").is_dir()
+    store.save(3, _state(3), {"position": 3}, None)  # the number is free again
+    store.wait()
+    assert store.restore(_like(), _devices(1)).step == 3
+    store.close()
+
+
+def test_truncated_and_missing_pieces_fall_back(tmp_path):
+    _written(tmp_path)
+    os.truncate(_largest_file(tmp_path / "3" / "state"), 100)
+    _largest_file(tmp_path / "2" / "state").unlink()
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    assert store.restore(_like(), _devices(1)).step == 1
+    store.close()
+
+
+def test_all_damaged_is_an_error_that_names_the_folder(tmp_path):
+    _written(tmp_path, steps=(1,))
+    os.truncate(_largest_file(tmp_path / "1" / "state"), 10)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    with pytest.raises(errors.StorageError, match="Every checkpoint in .* is damaged"):
+        store.restore(_like(), _devices(1))
+    store.close()
+
+
+@pytest.mark.parametrize("best_is_high", [True, False])
+def test_best_and_newest_are_kept(tmp_path, best_is_high):
+    store = checkpoint.Checkpoints(tmp_path, keep_last=2, best_is_high=best_is_high)
+    scores = [1.0, 5.0, 2.0, None, 3.0]
+    if not best_is_high:
+        scores = [s and -s for s in scores]
+    for step, score in enumerate(scores, 1):
+        store.save(step, _state(step), {}, score)
+        store.wait()
+    store.close()
+    assert {int(p.name) for p in tmp_path.iterdir() if p.name.isdigit()} == {2, 4, 5}
+
+
+def test_leftover_of_a_killed_save_is_cleared(tmp_path):
+    _written(tmp_path, steps=(1,))
+    (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
+    (tmp_path / "2.orbax-checkpoint-tmp" / "half").write_bytes(b"x")
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    assert store.restore(_like(), _devices(1)).step == 1
+    store.close()
+    assert not (tmp_path / "2.orbax-checkpoint-tmp").exists()
+
+
+def test_fingerprint_sees_every_bit_and_every_place():
+    x = np.random.default_rng(0).normal(size=64).astype(np.float32)
+    whole = checkpoint.fingerprint({"x": jnp.asarray(x)})
+    for place in range(0, 64, 7):
+        for bit in range(32):
+            changed = x.copy()
+            changed.view(np.uint32)[place] ^= np.uint32(1 << bit)
+            assert checkpoint.fingerprint({"x": jnp.asarray(changed)}) != whole
+    swapped = x.copy()
+    swapped[[3, 9]] = swapped[[9, 3]]
+    assert checkpoint.fingerprint({"x": jnp.asarray(swapped)}) != whole
+
+
+def test_fingerprint_does_not_depend_on_the_placement():
+    form = _devices(8)
+    spread = form.create(lambda: _state(4))
+    assert checkpoint.fingerprint(spread) == checkpoint.fingerprint(_state(4))
