@@ -1,0 +1,42 @@
+"""The table of data sets: a name, the builder that prepares it, and nothing imported.
+
+A new data set is a builder class and one line here.
+"""
+
+import importlib
+
+from dpjax import errors
+
+TABLE: dict[str, str] = {
+    "photos": "dpjax.data.builders.photos:Photos",
+    "image_folder": "dpjax.data.builders.image_folder:ImageFolder",
+    "bsds500": "dpjax.data.builders.restoration:Bsds500",
+    "t91": "dpjax.data.builders.restoration:T91",
+    "set5": "dpjax.data.builders.restoration:Set5",
+    "set12": "dpjax.data.builders.restoration:Set12",
+    "set14": "dpjax.data.builders.restoration:Set14",
+    "bsd68": "dpjax.data.builders.restoration:Bsd68",
+    "classic5": "dpjax.data.builders.restoration:Classic5",
+    "live1": "dpjax.data.builders.restoration:Live1",
+    "urban100": "dpjax.data.builders.restoration:Urban100",
+    "div2k": "dpjax.data.builders.restoration:Div2k",
+    "train400": "dpjax.data.builders.restoration:Train400",
+}
+
+
+def find(name: str) -> type:
+    """Returns the builder class of a data set.
+
+    Args:
+        name: a key of `TABLE`.
+
+    Returns:
+        A subclass of `dpjax.data.builders.image_set.ImageSet`.
+
+    Raises:
+        UserError: no data set has that name.
+    """
+    if name not in TABLE:
+        raise errors.unknown_name("data set", name, TABLE)
+    module, class_name = TABLE[name].split(":")
+    return getattr(importlib.import_module(module), class_name)

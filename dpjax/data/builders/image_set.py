@@ -1,0 +1,136 @@
+"""What all builders of plain image sets share.
+
+A builder says which files belong to which split; this class turns them into records.
+It yields encoded bytes only, so that writing ArrayRecord needs no TensorFlow.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dpjax import errors
+from dpjax.data import identity, image_files
+
+Splits = dict[str, dict[str, pathlib.Path]]
+BAD_LIST = "skipped"
+INDEX = "index"
+
+
+class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of all image sets; records hold `image`, `id` and `fingerprint`.
+
+    Beside the records, `metadata.json` lists id, fingerprint, height and width of each
+    record in order, so that checks of identity need not read the images.
+
+    Attributes:
+        VERSION: of the record format.
+        needs_folder: whether the user has to bring the files.
+        source: where the pictures come from, for people.
+        url_infos: checksums of downloads; empty.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    needs_folder: ClassVar[bool] = True
+    source: ClassVar[str] = ""
+    url_infos: ClassVar[dict[str, Any]] = {}  # nothing is downloaded, no checksum file
+
+    def __init__(
+        self,
+        *,
+        folder: pathlib.Path | None = None,
+        skip_bad: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ):
+        """Keeps where the files are; reads nothing.
+
+        Args:
+            folder: the user's copy.
+            skip_bad: leave out files that cannot be used, instead of failing.
+            progress: called with (files done, files in all) after each file.
+            **options: of `tfds.core.GeneratorBasedBuilder`, such as `data_dir`.
+        """
+        self.folder = folder
+        self._skip_bad = skip_bad
+        self._progress = progress
+        super().__init__(file_format="array_record", **options)
+
+    def find(self, folder: pathlib.Path | None) -> Splits:
+        """Returns the files of each split.
+
+        Args:
+            folder: the user's copy; None for sets that bring their own.
+
+        Returns:
+            For each split, the path of each record id, in record order.
+
+        Raises:
+            DataError: the folder does not hold this data set.
+        """
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=f"{type(self).__doc__.strip()}\n\nSource: {self.source}",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    "id": tfds.features.Text(),
+                    "fingerprint": tfds.features.Tensor(
+                        shape=(identity.SIZE_BYTES,), dtype=np.uint8
+                    ),
+                }
+            ),
+            metadata=tfds.core.MetadataDict({INDEX: {}, BAD_LIST: []}),
+            disable_shuffling=True,  # the pipeline shuffles; people read lists in order
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        splits = self.find(self.folder)
+        total = sum(len(files) for files in splits.values())
+        done = iter(range(1, total + 1))
+        return {
+            name: self._generate_examples(name, files, done, total)
+            for name, files in splits.items()
+        }
+
+    def _generate_examples(
+        self,
+        split: str,
+        files: dict[str, pathlib.Path],
+        done: Iterator[int],
+        total: int,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        index = self.info.metadata[INDEX].setdefault(split, [])
+        for name, path in files.items():
+            try:
+                picture = image_files.load(path)
+            except errors.DataError as error:
+                if not self._skip_bad:
+                    raise
+                self.info.metadata[BAD_LIST].append(str(error))
+                picture = None
+            if self._progress:
+                self._progress(next(done), total)
+            if picture is None:
+                continue
+            code = identity.fingerprint(picture.image)
+            height, width = picture.image.shape[:2]
+            index.append([name, code.hex(), height, width])
+            yield (
+                len(index) - 1,
+                {
+                    "image": picture.encoded,
+                    "id": name,
+                    "fingerprint": np.frombuffer(code, np.uint8),
+                },
+            )
+        if not index:
+            raise errors.DataError(
+                f"No usable image for split {split!r} of {self.info.full_name}: all "
+                f"{len(files)} files were skipped."
+            )

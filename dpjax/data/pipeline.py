@@ -1,0 +1,266 @@
+"""The endless training stream: order, reading, augmentation, shards, batches.
+
+Position i of the stream is record `permutation(epoch)[i % n]` of epoch `i // n`, seen
+with the random generator of (seed, i).  Nothing else has a say, so an integer resumes a
+run, and neither threads nor workers nor processes change what a global batch holds.
+"""
+
+import collections
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import sources
+
+Transform = Callable[[dict[str, Any], np.random.Generator], dict[str, np.ndarray]]
+_BUFFERED_BATCHES = 2
+
+
+def train_stream(
+    source: sources.Source,
+    transform: Transform,
+    *,
+    data: config.Data,
+    seed: int,
+    start: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> "Stream":
+    """Returns this process's share of the endless stream of training batches.
+
+    Global batch t holds positions t*B ... (t+1)*B-1; process p of P gets positions
+    t*B + p, t*B + p + P, ...
+
+    Args:
+        source: the records.
+        transform: (record, rng) -> arrays of the same shapes for each record; it must
+            be picklable if `data.workers` is not 0.
+        data: batch size, threads and workers.
+        seed: of the run.
+        start: first global position, a multiple of the batch size.
+        process_index: p.
+        process_count: P.
+
+    Returns:
+        An iterator of batches: the arrays of `transform` stacked, [B/P, ...], and
+        `position` int32 [B/P], `valid` bool [B/P].
+
+    Raises:
+        UserError: the batch size is not a multiple of the process count, or `start` not
+            of the batch size.
+    """
+    if data.batch_size < 1 or data.batch_size % process_count:
+        raise errors.UserError(
+            f"The batch size must be a multiple of the {process_count} processes, "
+            f"got {data.batch_size}. Change --data.batch-size."
+        )
+    if start < 0 or start % data.batch_size:
+        raise errors.UserError(
+            f"The stream starts at a multiple of the batch size {data.batch_size}, "
+            f"got {start}."
+        )
+    if data.threads < 1 or data.workers < 0:
+        raise errors.UserError(
+            "Wanted at least 1 reader thread and 0 workers, got "
+            f"--data.threads {data.threads}, --data.workers {data.workers}."
+        )
+    return Stream(
+        _dataset(source, transform, data, seed, start, process_index, process_count)
+    )
+
+
+def order(length: int, seed: int) -> Any:
+    """Returns which record stands at each position of the stream.
+
+    Args:
+        length: number of records.
+        seed: of the run.
+
+    Returns:
+        An endless sequence: `order(n, seed)[position]` is a record number in O(1).
+    """
+    import grain
+
+    # Neighbouring seeds must not give the same permutations one epoch apart.
+    mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    return grain.MapDataset.range(length).shuffle(seed=mixed).repeat()
+
+
+class Stream(Iterator):
+    """An iterator of batches that can be closed; closing twice does no harm."""
+
+    def __init__(self, dataset: Any):
+        """Starts reading ahead.
+
+        Args:
+            dataset: a grain `IterDataset`.
+        """
+        self._iterator = iter(dataset)
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        """Returns the next batch.
+
+        Returns:
+            A dict of arrays.
+
+        Raises:
+            DataError: a record is damaged.
+        """
+        if self._iterator is None:
+            raise StopIteration
+        batch = next(self._iterator)
+        # Workers hand over shared memory that must be given back at once: grain loses
+        # what is still held when the interpreter exits.
+        return {name: _own(array) for name, array in batch.items()}
+
+    def close(self) -> None:
+        """Ends threads and workers; the stream is then exhausted."""
+        iterator, self._iterator = self._iterator, None
+        if iterator is not None and hasattr(iterator, "close"):
+            iterator.close()
+
+    def __enter__(self) -> "Stream":
+        """Returns the stream, to be closed at the end of the block.
+
+        Returns:
+            Itself.
+        """
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        """Closes the stream.
+
+        Args:
+            *failure: what the block raised, if anything.
+        """
+        self.close()
+
+
+class DevicePrefetch(Iterator):
+    """Batches on the device, transferred ahead of their use.
+
+    Attributes:
+        waited_s: seconds that `next` has waited for the host pipeline so far.
+    """
+
+    def __init__(self, iterator: Iterator, put: Callable[[Any], Any], size: int):
+        """Transfers nothing yet; use `device_prefetch`.
+
+        Args:
+            iterator: host batches.
+            put: starts the transfer of one batch and returns the device's arrays.
+            size: batches on the device, the one in use not counted.
+        """
+        self.waited_s = 0.0
+        self._iterator = iterator
+        self._put = put
+        self._size = size
+        self._ready: collections.deque = collections.deque()
+
+    def __next__(self) -> Any:
+        """Returns the next batch on the device and starts one more transfer.
+
+        Returns:
+            What `put` returned.
+        """
+        while len(self._ready) <= self._size:
+            begin = time.perf_counter()
+            try:
+                batch = next(self._iterator)
+            except StopIteration:
+                break
+            finally:
+                self.waited_s += time.perf_counter() - begin
+            self._ready.append(self._put(batch))
+        if not self._ready:
+            raise StopIteration
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """Drops the transferred batches and closes the host pipeline."""
+        self._ready.clear()
+        if hasattr(self._iterator, "close"):
+            self._iterator.close()
+
+
+def device_prefetch(
+    iterator: Iterator, put: Callable[[Any], Any], size: int = 2
+) -> DevicePrefetch:
+    """Returns batches on the device, the next `size` already on their way.
+
+    Args:
+        iterator: host batches; closed together with the result.
+        put: starts the transfer of one batch, without waiting for it, and returns the
+            device's arrays.
+        size: batches transferred ahead; each occupies device memory.
+
+    Returns:
+        An iterator; its `waited_s` is the time lost waiting for data.
+    """
+    return DevicePrefetch(iterator, put, size)
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    return array if type(array) is np.ndarray else np.array(array)
+
+
+class _Load:
+    """Record number -> augmented example; picklable, a pure function of (seed, i)."""
+
+    def __init__(self, source: sources.Source, transform: Transform, seed: int):
+        self.source = source
+        self.transform = transform
+        self.seed = seed
+
+    def __call__(self, position: int, number: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([self.seed, position])
+        example = self.transform(self.source[int(number)], rng)
+        return {
+            **example,
+            "position": np.int32(position % 2**31),
+            "valid": np.bool_(True),
+        }
+
+
+def _dataset(
+    source: sources.Source,
+    transform: Transform,
+    data: config.Data,
+    seed: int,
+    start: int,
+    process_index: int,
+    process_count: int,
+) -> Any:
+    import grain
+
+    if data.workers:
+        _parse_flags()
+        source = source.with_cache(source.cache_bytes // data.workers)
+    dataset = order(len(source), seed).map_with_index(_Load(source, transform, seed))
+    dataset = dataset[start + process_index :: process_count]
+    dataset = dataset.batch(data.batch_size // process_count, drop_remainder=True)
+    dataset = dataset.to_iter_dataset(
+        grain.ReadOptions(
+            num_threads=data.threads,
+            # grain's default of 500 elements would be 500 batches here
+            prefetch_buffer_size=data.threads * _BUFFERED_BATCHES,
+        )
+    )
+    if data.workers:
+        dataset = dataset.mp_prefetch(
+            grain.MultiprocessingOptions(
+                num_workers=data.workers, per_worker_buffer_size=_BUFFERED_BATCHES
+            )
+        )
+    return dataset
+
+
+def _parse_flags() -> None:
+    """Marks absl's flags as read: grain's workers ask for them, nobody sets them."""
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()

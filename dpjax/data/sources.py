@@ -1,0 +1,406 @@
+"""Prepared records as random-access sequences of decoded images.
+
+A source is written as "name", "name:split" or "name/config:split"; "!id,id" at the end
+leaves records out, as in "bsds500:train!302003".
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from dpjax import errors
+from dpjax.data import builders, identity, image_files, preparation
+
+Role = Literal["train", "evaluate"]
+
+_REFERENCE = re.compile(
+    r"(?P<name>[a-z0-9_]+)(/(?P<config>[\w.-]+))?(:(?P<split>\w+))?(!(?P<without>.+))?"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a source string says.
+
+    Attributes:
+        name: data set.
+        config: named variant, or None.
+        split: or None for the default of its use.
+        without: ids of records that are left out.
+    """
+
+    name: str
+    config: str | None = None
+    split: str | None = None
+    without: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Returns the source string.
+
+        Returns:
+            What `parse` reads.
+        """
+        return (
+            self.name
+            + (f"/{self.config}" if self.config else "")
+            + (f":{self.split}" if self.split else "")
+            + (f"!{','.join(self.without)}" if self.without else "")
+        )
+
+
+def parse(reference: str) -> Reference:
+    """Returns the parts of a source string.
+
+    Args:
+        reference: "name", "name:split" or "name/config:split", and "!id,id" if wanted.
+
+    Returns:
+        The parts; nothing is opened.
+
+    Raises:
+        UserError: the string is written differently.
+    """
+    match = _REFERENCE.fullmatch(reference.strip())
+    if match is None:
+        raise errors.UserError(
+            f"Cannot read the source {reference!r}. Write it as name, name:split or "
+            "name/config:split, for example bsds500:train or image_folder/birds:test."
+        )
+    without = tuple(filter(None, (match["without"] or "").split(",")))
+    return Reference(match["name"], match["config"], match["split"], without)
+
+
+class Source(Sequence):
+    """Decoded records of one or several splits, by position.
+
+    A record is a dict: `image` uint8 RGB [h, w, 3] (read-only), `id` str, `fingerprint`
+    bytes, `source` str. Reading is thread-safe; a copy sent to another process opens
+    its own files and starts with an empty cache.
+
+    Attributes:
+        names: the references that were opened, with their splits.
+        cache_bytes: decoded images kept in memory, at most.
+    """
+
+    def __init__(self, parts: Sequence["_Split"], *, cache_bytes: int = 0):
+        """Joins opened splits; use `open_sources`.
+
+        Args:
+            parts: the splits, in order.
+            cache_bytes: decoded images kept in memory, at most.
+        """
+        self.names = tuple(part.name for part in parts)
+        self.cache_bytes = cache_bytes
+        self._parts = tuple(parts)
+        self._starts = np.cumsum([0] + [len(part) for part in parts])
+        self._reset()
+
+    def _reset(self) -> None:
+        self._cache: dict[int, np.ndarray] = {}
+        self._cached_bytes = 0
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what another process needs.
+
+        Returns:
+            The state without cache and lock.
+        """
+        private = ("_cache", "_cached_bytes", "_lock")
+        return {k: v for k, v in self.__dict__.items() if k not in private}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restores a copy in another process.
+
+        Args:
+            state: what `__getstate__` gave.
+        """
+        self.__dict__.update(state)
+        self._reset()
+
+    def __len__(self) -> int:
+        """Returns how many records there are.
+
+        Returns:
+            The sum over all splits.
+        """
+        return int(self._starts[-1])
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """Returns one decoded record.
+
+        Args:
+            position: from 0; negative counts from the end.
+
+        Returns:
+            `image`, `id`, `fingerprint`, `source`.
+
+        Raises:
+            DataError: the record is damaged.
+            IndexError: there is no such position.
+        """
+        position = range(len(self))[position]
+        part, inner = self._find(position)
+        image = self._cache.get(position)
+        if image is None:
+            image = part.image(inner)
+            image.setflags(write=False)  # shared with the cache
+            self._keep(position, image)
+        return {
+            "image": image,
+            "id": part.ids[inner],
+            "fingerprint": part.fingerprints[inner].tobytes(),
+            "source": part.name,
+        }
+
+    def _find(self, position: int) -> tuple["_Split", int]:
+        which = int(np.searchsorted(self._starts, position, side="right")) - 1
+        return self._parts[which], position - int(self._starts[which])
+
+    def _keep(self, position: int, image: np.ndarray) -> None:
+        # Filled once and never evicted: under a new permutation each epoch every
+        # record is equally likely to come next, so replacing would gain nothing.
+        with self._lock:
+            fits = self._cached_bytes + image.nbytes <= self.cache_bytes
+            if fits and position not in self._cache:
+                self._cache[position] = image
+                self._cached_bytes += image.nbytes
+
+    def with_cache(self, cache_bytes: int) -> "Source":
+        """Returns the same records with another cache, which starts empty.
+
+        Args:
+            cache_bytes: decoded images kept in memory, at most.
+
+        Returns:
+            A source that shares the opened files.
+        """
+        return Source(self._parts, cache_bytes=cache_bytes)
+
+    def ids(self) -> list[str]:
+        """Returns the id of each record, without reading images.
+
+        Returns:
+            One string per position.
+        """
+        return [name for part in self._parts for name in part.ids]
+
+    def fingerprints(self) -> np.ndarray:
+        """Returns the perceptual identity of each record, without reading images.
+
+        Returns:
+            uint8 [n, 32].
+        """
+        return np.concatenate([part.fingerprints for part in self._parts])
+
+    def sizes(self) -> np.ndarray:
+        """Returns height and width of each record, without reading images.
+
+        Returns:
+            int [n, 2], pixels.
+        """
+        return np.concatenate([part.sizes for part in self._parts])
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over ids and identities in order: the same records, the same hash."""
+        digest = hashlib.sha256()
+        for part in self._parts:
+            for name, code in zip(part.ids, part.fingerprints, strict=True):
+                digest.update(name.encode() + b"\0" + code.tobytes())
+        return digest.hexdigest()[:16]
+
+
+class _Split:
+    """One split of one prepared set; the files open when first read."""
+
+    def __init__(self, reference: Reference, folder: pathlib.Path, index: list[list]):
+        self.name = str(reference)
+        self._folder = folder
+        self._split = reference.split
+        rows = range(len(index))
+        if reference.without:
+            known = {row[0] for row in index}
+            for name in reference.without:
+                if name not in known:
+                    raise errors.unknown_name(
+                        f"record of {dataclasses.replace(reference, without=())}",
+                        name,
+                        known,
+                    )
+            rows = [i for i in rows if index[i][0] not in reference.without]
+        self._rows = np.array(rows, np.int64)
+        self.ids = [index[i][0] for i in rows]
+        self.fingerprints = np.frombuffer(
+            bytes.fromhex("".join(index[i][1] for i in rows)), np.uint8
+        ).reshape(-1, identity.SIZE_BYTES)
+        self.sizes = np.array([index[i][2:4] for i in rows], np.int64).reshape(-1, 2)
+        self._records = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_records": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def image(self, position: int) -> np.ndarray:
+        row = int(self._rows[position])
+        try:
+            with self._lock:
+                if self._records is None:
+                    self._records = _open_records(self._folder, self._split)
+            record = self._records[row]
+            name = record["id"].decode()
+        except errors.DataError:
+            raise
+        except Exception as error:  # the record library raises many kinds
+            raise self._damaged(position, str(error).strip()) from error
+        if name != self.ids[position]:
+            raise self._damaged(position, f"it holds {name!r} instead")
+        image = image_files.decode(record["image"])
+        if image is None:
+            raise self._damaged(position, "its image does not decode")
+        if image.shape[:2] != tuple(self.sizes[position]):
+            raise self._damaged(position, f"its image has shape {image.shape}")
+        return image
+
+    def _damaged(self, position: int, reason: str) -> errors.DataError:
+        files = sorted(self._folder.glob(f"*-{self._split}.array_record-*"))
+        return errors.DataError(
+            f"Record {self.ids[position]!r} ({int(self._rows[position])}) of "
+            f"{self.name} is damaged: {reason[:300]}. File: "
+            f"{', '.join(map(str, files)) or self._folder}. "
+            "Prepare the set again with --replace."
+        )
+
+
+def open_sources(
+    references: Sequence[str],
+    *,
+    role: Role = "train",
+    directory: str | pathlib.Path | None = None,
+    cache_bytes: int = 0,
+) -> Source:
+    """Returns the records of several sources as one sequence.
+
+    A source without a split means "train" for training; for evaluation "test" if there
+    is one, else the only split.
+
+    Args:
+        references: source strings.
+        role: what the records are for; chooses the default split.
+        directory: where prepared records live; None takes TFDS_DATA_DIR or
+            ~/tensorflow_datasets.
+        cache_bytes: decoded images kept in memory, at most.
+
+    Returns:
+        The records, in the order of `references`.
+
+    Raises:
+        UserError: a malformed source or an unknown data set.
+        DataError: a set is not prepared, lacks the split, or is damaged.
+    """
+    if not references:
+        raise errors.UserError("No source given; name at least one, such as photos.")
+    directory = pathlib.Path(directory or preparation.default_directory())
+    directory = directory.expanduser().absolute()
+    parts = [_open_split(parse(text), role, directory) for text in references]
+    return Source(parts, cache_bytes=cache_bytes)
+
+
+def splits(
+    reference: str, *, directory: str | pathlib.Path | None = None
+) -> dict[str, int]:
+    """Returns the splits of a prepared set and how many records each holds.
+
+    Args:
+        reference: a source string; its split is ignored.
+        directory: where prepared records live; None takes the default.
+
+    Returns:
+        Number of records by split.
+
+    Raises:
+        DataError: the set is not prepared.
+    """
+    directory = pathlib.Path(directory or preparation.default_directory())
+    _, index = _read_index(parse(reference), directory.expanduser().absolute())
+    return {split: len(rows) for split, rows in index.items()}
+
+
+def _open_split(reference: Reference, role: Role, directory: pathlib.Path) -> _Split:
+    folder, index = _read_index(reference, directory)
+    split = reference.split or _default_split(reference, role, index)
+    if split not in index:
+        raise errors.DataError(
+            f"{reference.name} has no split {split!r}; prepared in {folder}: "
+            f"{', '.join(index)}."
+        )
+    return _Split(dataclasses.replace(reference, split=split), folder, index[split])
+
+
+def _default_split(reference: Reference, role: Role, index: dict[str, list]) -> str:
+    wanted = "train" if role == "train" else "test"
+    if wanted in index:
+        return wanted
+    if len(index) == 1 and role == "evaluate":
+        return next(iter(index))
+    found = " or ".join(f"{reference}:{split}" for split in index)
+    raise errors.DataError(
+        f"{reference} has no split {wanted!r}. Say which one to "
+        f"{'train on' if role == 'train' else 'evaluate'}: {found}."
+    )
+
+
+def _read_index(
+    reference: Reference, directory: pathlib.Path
+) -> tuple[pathlib.Path, dict[str, list]]:
+    kind = builders.find(reference.name)
+    folder = preparation.locate(reference.name, reference.config, directory)
+    if folder is None and not kind.needs_folder:
+        folder = preparation.prepare(reference.name, directory=directory)
+    if folder is None:
+        raise _not_prepared(reference, directory)
+    try:
+        metadata = json.loads((folder / "metadata.json").read_text())
+        return folder, metadata["index"]
+    except (OSError, ValueError, KeyError) as error:
+        raise errors.DataError(
+            f"The list of records {folder / 'metadata.json'} cannot be read ({error}). "
+            f"Prepare {reference.name} again with --replace."
+        ) from error
+
+
+def _not_prepared(reference: Reference, directory: pathlib.Path) -> errors.DataError:
+    command = f"python -m dpjax prepare {reference.name} --from DIR"
+    if reference.config:
+        command += f" --name {reference.config}"
+    if directory != preparation.default_directory():
+        command += f" --dir {directory}"
+    names = sorted(
+        path.parent.parent.name
+        for path in (directory / reference.name).glob("*/*/dataset_info.json")
+    )
+    beside = f" Prepared there: {', '.join(names)}." if names else ""
+    return errors.DataError(
+        f"{str(reference)!r} is not prepared in {directory}.{beside} Run `{command}`, "
+        "DIR being your copy of its images."
+    )
+
+
+def _open_records(folder: pathlib.Path, split: str) -> Any:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(folder))
+    return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
