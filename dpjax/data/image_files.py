@@ -15,9 +15,10 @@ import numpy as np
 
 from dpjax import errors
 
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jp2")
+_PORTABLE = (".ppm", ".pgm", ".pnm")
 EXTENSIONS = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff", ".webp")
-    + (".ppm", ".pgm", ".pnm", ".gif", ".jp2")
+    (*_JPEG, *_PORTABLE, ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")
 )
 SMALLEST_SIDE = 8  # pixels; anything smaller is an icon or an accident, not a picture
 _EXIF_ORIENTATION = 0x0112
