@@ -7,7 +7,7 @@ several hosts because its state already spans them.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -130,11 +130,14 @@ class Parallel:
         return multihost_utils.global_array_to_host_local_array(state, self.mesh, P())
 
 
-def open_devices(experiment: config.Experiment) -> Parallel:
+def open_devices(
+    experiment: config.Experiment, devices: Sequence[jax.Device] | None = None
+) -> Parallel:
     """Returns the mapping of a run onto all devices, after checking the batch.
 
     Args:
         experiment: batch size, accumulation and the form of parallelism.
+        devices: the devices of all processes; None takes those that are here.
 
     Returns:
         The mapping.
@@ -142,16 +145,18 @@ def open_devices(experiment: config.Experiment) -> Parallel:
     Raises:
         UserError: the batch does not divide evenly.
     """
-    devices, micro = jax.device_count(), experiment.optim.accumulate
+    devices = jax.devices() if devices is None else devices
+    count, micro = len(devices), experiment.optim.accumulate
     batch = experiment.data.batch_size
-    if batch < 1 or micro < 1 or batch % (devices * micro):
-        unit = devices * max(micro, 1)
+    if batch < 1 or micro < 1 or batch % (count * micro):
+        unit = count * max(micro, 1)
         near = max(unit, round(batch / unit) * unit)
         raise errors.UserError(
-            f"data.batch_size must be a multiple of {unit} ({devices} devices x "
+            f"data.batch_size must be a multiple of {unit} ({count} devices x "
             f"{micro} micro-batches), got {batch}. Try --data.batch-size {near}."
         )
-    mesh = jax.make_mesh((devices,), (steps.AXIS,), axis_types=(AxisType.Auto,))
+    auto = (AxisType.Auto,)
+    mesh = jax.make_mesh((count,), (steps.AXIS,), axis_types=auto, devices=devices)
     return Parallel(experiment.parallel, mesh)
 
 
