@@ -1,0 +1,350 @@
+"""Degradations that hide pixels: text, scratches and haze.
+
+Text and scratches give y = (1 - M) x + M v with a mask M of zeros and ones and one
+colour v for each image; a blind model sees y only, M is returned for scoring.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dpjax import errors
+from dpjax.data import degradation, glyphs
+from dpjax.ops import haze
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlay(degradation.Degradation):
+    """Base of the degradations that paint over some pixels.
+
+    Attributes:
+        coverage: lowest and highest expected share of hidden pixels; each image draws
+            one uniformly.
+        level: value of the paint in [0, 1]; None draws a colour for each image.
+    """
+
+    coverage: tuple[float, float] = (0.05, 0.3)
+    level: float | None = None
+
+    def __post_init__(self):
+        low, high = self.coverage
+        if not 0 <= low <= high <= 0.5:
+            raise errors.UserError(
+                f"{type(self).__name__}.coverage wants 0 <= low <= high <= 0.5, got "
+                f"{low:g} and {high:g}. Give shares, not percents."
+            )
+
+    def mask(self, h: int, w: int, key: jax.Array) -> jax.Array:
+        """Returns which pixels are hidden.
+
+        Args:
+            h: height, in pixels.
+            w: width, in pixels.
+            key: PRNG key.
+
+        Returns:
+            bool [h, w, 1].
+        """
+        raise NotImplementedError
+
+    def apply_with_mask(
+        self, clean: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns the degraded image and what of it is hidden.
+
+        Args:
+            clean: float32 [h, w, c] in [0, 1].
+            key: PRNG key.
+
+        Returns:
+            float32 [h, w, c] and bool [h, w, 1].
+        """
+        mask_key, paint_key = jax.random.split(key)
+        hidden = self.mask(clean.shape[0], clean.shape[1], mask_key)
+        paint = self.level
+        if paint is None:
+            paint = jax.random.uniform(paint_key, clean.shape[-1:])
+        return jnp.where(hidden, paint, clean), hidden
+
+    def apply(self, clean: jax.Array, key: jax.Array) -> jax.Array:
+        return self.apply_with_mask(clean, key)[0]
+
+    def evaluate_with_mask(
+        self, image: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the degraded whole image and what of it is hidden.
+
+        Args:
+            image: uint8 [h, w, c].
+            rng: generator of this example.
+
+        Returns:
+            float32 [h, w, c] and bool [h, w, 1].
+        """
+        given, hidden = _on_cpu(self, "apply_with_mask", image, rng)
+        # The paint is a colour of a stored image, so a whole number of gray levels.
+        return np.where(hidden, degradation.to_levels(given), image).astype(
+            np.float32
+        ) / np.float32(255), hidden
+
+    def evaluate(
+        self,
+        image: np.ndarray,
+        rng: np.random.Generator,
+        depth: np.ndarray | None = None,
+    ) -> np.ndarray:
+        return self.evaluate_with_mask(image, rng)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextMask(Overlay):
+    """Lines of random lowercase letters and digits all over the image.
+
+    Attributes:
+        size_px: smallest and largest height of a line of text, in pixels.
+    """
+
+    size_px: tuple[float, float] = (8.0, 24.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 4 <= self.size_px[0] <= self.size_px[1]:
+            raise errors.UserError(
+                f"TextMask.size_px wants 4 <= low <= high, got {self.size_px}."
+            )
+
+    @property
+    def label(self) -> str:
+        """ "text"."""
+        return "text"
+
+    def mask(self, h: int, w: int, key: jax.Array) -> jax.Array:
+        atlas, weights, fills = glyphs.atlas()
+        count, cell_h, cell_w = atlas.shape
+        smallest = self.size_px[0]
+        lines = math.ceil(h / smallest) + 2
+        columns = math.ceil(w / (smallest * cell_w / cell_h)) + 2
+        keys = jax.random.split(key, 7)
+        uniform = jax.random.uniform
+        height = uniform(keys[0], minval=smallest, maxval=self.size_px[1])
+        width = height * (cell_w / cell_h)
+        pitch = uniform(keys[1], minval=1.0, maxval=1.4)  # line spacing, in heights
+        shown = uniform(keys[2], minval=0.7, maxval=1.0)  # the others are spaces
+        target = uniform(keys[3], minval=self.coverage[0], maxval=self.coverage[1])
+        # The pen that inks as much as is wanted.
+        pen = jnp.interp(target * pitch / shown, fills, weights)
+
+        shape = (lines, columns)
+        letters = jax.random.randint(keys[4], shape, 0, count)
+        inked = uniform(keys[5], shape) < shown
+        start = uniform(keys[6], (lines + 1,))  # each line begins elsewhere
+        v = (jnp.arange(h) + 0.5) / (height * pitch) + start[-1]
+        line = jnp.floor(v).astype(jnp.int32)
+        v = (v - line) * pitch
+        u = (jnp.arange(w) + 0.5) / width + start[line][:, None]  # [h, w]
+        column = jnp.floor(u).astype(jnp.int32)
+        letter = letters[line[:, None], column]
+        seen = inked[line[:, None], column] & (v < 1.0)[:, None]
+        distance = _between(
+            jnp.asarray(atlas), letter, v[:, None] * cell_h, (u - column) * cell_w
+        )
+        return (seen & (distance < pen))[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScratchMask(Overlay):
+    """Straight and curved scratches.
+
+    Attributes:
+        width_px: smallest and largest width, in pixels.
+        length_px: smallest and largest distance of the ends, in pixels.
+    """
+
+    coverage: tuple[float, float] = (0.02, 0.15)
+    width_px: tuple[float, float] = (1.0, 4.0)
+    length_px: tuple[float, float] = (30.0, 120.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("width_px", "length_px"):
+            low, high = getattr(self, name)
+            if not 1 <= low <= high:
+                raise errors.UserError(
+                    f"ScratchMask.{name} wants 1 <= low <= high, got {low:g}, {high:g}."
+                )
+
+    @property
+    def label(self) -> str:
+        """ "scratch"."""
+        return "scratch"
+
+    def mask(self, h: int, w: int, key: jax.Array) -> jax.Array:
+        # Centres also lie around the image, so that a crop sees as many as a whole.
+        reach = self.length_px[1] / 2
+        box = jnp.array([h + 2 * reach, w + 2 * reach])
+        area = (h + 2 * reach) * (w + 2 * reach)
+        one = sum(self.width_px) / 2 * sum(self.length_px) / 2
+        # Random scratches that cover s areas in total leave exp(-s) of them bare.
+        count = math.ceil(-math.log1p(-self.coverage[1]) * area / one)
+        keys = jax.random.split(key, 7)
+        target = jax.random.uniform(
+            keys[0], minval=self.coverage[0], maxval=self.coverage[1]
+        )
+        shown = jax.random.uniform(keys[1], (count,)) < (
+            -jnp.log1p(-target) * area / one / max(count, 1)
+        )
+        centre = jax.random.uniform(keys[2], (count, 2)) * box - reach
+        angle = jax.random.uniform(keys[3], (count, 1), maxval=2 * math.pi)
+        length = _uniform(keys[4], (count, 1), self.length_px)
+        width = jnp.where(shown, _uniform(keys[5], (count,), self.width_px), 0.0)
+        along = jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], 1) * length / 2
+        across = along[:, ::-1] * jnp.array([-1.0, 1.0])
+        bend = across * _uniform(keys[6], (count, 1), (-0.5, 0.5))
+        # A quadratic Bezier curve as eight chords, within half a pixel of it.
+        s = jnp.linspace(-1.0, 1.0, 9)[:, None]
+        points = centre[:, None] + s * along[:, None] + (1 - s**2) * bend[:, None]
+
+        def draw(hidden, scratch):
+            curve, thickness = scratch
+            near = _squared_distance(h, w, curve) < (thickness / 2) ** 2
+            return hidden | near, None
+
+        bare = jnp.zeros((h, w), bool)
+        return jax.lax.scan(draw, bare, (points, width))[0][..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Haze(degradation.Degradation):
+    """Haze by distance: I = J t + A (1 - t), t = exp(-beta d).
+
+    Where the record brings no depth, a smooth random one is drawn.
+
+    Attributes:
+        beta: lowest and highest density, per metre.
+        airlight: lowest and highest brightness of the haze, in [0, 1].
+        depth_m: nearest and farthest distance of a random depth, in metres.
+    """
+
+    beta: tuple[float, float] = (0.6, 1.8)
+    airlight: tuple[float, float] = (0.7, 1.0)
+    depth_m: tuple[float, float] = (0.5, 3.0)
+
+    def __post_init__(self):
+        for name in ("beta", "airlight", "depth_m"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise errors.UserError(
+                    f"Haze.{name} wants 0 <= low <= high, got {low:g} and {high:g}."
+                )
+
+    @property
+    def label(self) -> str:
+        """ "haze"."""
+        return "haze"
+
+    def apply(
+        self, clean: jax.Array, key: jax.Array, depth: jax.Array | None = None
+    ) -> jax.Array:
+        """Returns the hazy image, on the device.
+
+        Args:
+            clean: float32 [h, w, c] in [0, 1].
+            key: PRNG key.
+            depth: metres, [h, w]; None draws one.
+
+        Returns:
+            float32 [h, w, c].
+        """
+        keys = jax.random.split(key, 3)
+        beta, airlight = _uniform(keys[0], (), self.beta), self.airlight
+        if depth is None:
+            depth = self.random_depth(clean.shape[0], clean.shape[1], keys[2])
+        t = haze.transmission(depth, beta)
+        return haze.add_haze(clean, t, _uniform(keys[1], (), airlight))
+
+    def random_depth(self, h: int, w: int, key: jax.Array) -> jax.Array:
+        """Returns a smooth depth: far at the top, with broad hills and hollows.
+
+        Args:
+            h: height, in pixels.
+            w: width, in pixels.
+            key: PRNG key.
+
+        Returns:
+            Metres within `depth_m`, float32 [h, w].
+        """
+        waves = 6
+        keys = jax.random.split(key, 4)
+        # Radians per pixel: wavelengths of 60 to 600 pixels, in every direction.
+        rate = 2 * math.pi / jnp.exp(_uniform(keys[0], (waves,), (4.1, 6.4)))
+        angle, phase = jax.random.uniform(keys[1], (2, waves), maxval=2 * math.pi)
+        row, column = jnp.arange(h)[:, None, None], jnp.arange(w)[None, :, None]
+        path = row * jnp.sin(angle) + column * jnp.cos(angle)
+        hills = jnp.cos(rate * path + phase).sum(-1)
+        slope = _uniform(keys[2], (), (0.0, 4.0)) * (0.5 - jnp.arange(h) / h)
+        start = jax.random.normal(keys[3])
+        near, far = self.depth_m
+        return near + (far - near) * jax.nn.sigmoid(hills + slope[:, None] + start)
+
+    def evaluate(
+        self,
+        image: np.ndarray,
+        rng: np.random.Generator,
+        depth: np.ndarray | None = None,
+    ) -> np.ndarray:
+        if depth is None:
+            return np.asarray(_on_cpu(self, "apply", image, rng))
+        t = haze.transmission(depth.astype(np.float64), rng.uniform(*self.beta))
+        airlight = rng.uniform(*self.airlight)
+        return haze.add_haze(image / 255.0, t, airlight).astype(np.float32)
+
+
+def _uniform(key, shape, pair):
+    return jax.random.uniform(key, shape, minval=pair[0], maxval=pair[1])
+
+
+def _between(atlas, letter, y, x):
+    """Bilinear samples of atlas[letter] at (y, x), pixel centres at halves."""
+    y, x = y - 0.5, x - 0.5
+    top, left = jnp.floor(y), jnp.floor(x)
+    out = 0.0
+    for i in (0, 1):
+        for j in (0, 1):
+            share = (1 - jnp.abs(y - top - i)) * (1 - jnp.abs(x - left - j))
+            row = jnp.clip(top + i, 0, atlas.shape[1] - 1).astype(jnp.int32)
+            column = jnp.clip(left + j, 0, atlas.shape[2] - 1).astype(jnp.int32)
+            out = out + share * atlas[letter, row, column]
+    return out
+
+
+def _squared_distance(h, w, curve):
+    """From each pixel of an image to a chain of points [p, 2]."""
+    best = jnp.inf
+    row, column = jnp.arange(h)[:, None] + 0.5, jnp.arange(w)[None, :] + 0.5
+    for (y, x), (next_y, next_x) in itertools.pairwise(curve):
+        # Coordinates apart, as a trailing axis of two would not vectorise.
+        dy, dx = next_y - y, next_x - x
+        scale = 1.0 / jnp.maximum(dy**2 + dx**2, 1e-6)
+        share = (row - y) * (dy * scale) + (column - x) * (dx * scale)
+        share = jnp.clip(share, 0.0, 1.0)
+        gap = (row - y - share * dy) ** 2 + (column - x - share * dx) ** 2
+        best = jnp.minimum(best, gap)
+    return best
+
+
+def _on_cpu(operator, method, image, rng):
+    """The device version, always on the processor: the same bytes on every machine."""
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        key = jax.random.key(int(rng.integers(2**31)))
+        clean = jnp.asarray(image / 255.0, jnp.float32)
+        return jax.tree.map(np.asarray, _compiled(operator, method)(clean, key))
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(operator, method):
+    return jax.jit(getattr(operator, method))
