@@ -73,12 +73,15 @@ class Task:
         """
         raise NotImplementedError
 
-    def inputs(self, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Batch]:
+    def inputs(
+        self, batch: Batch, keys: jax.Array, data: config.Data
+    ) -> tuple[jax.Array, Batch]:
         """Returns network input and targets, on the device inside the train step.
 
         Args:
             batch: what `train_example` gave, stacked, [b, ...].
             keys: one PRNG key for each example, [b].
+            data: crop size.
 
         Returns:
             Images for the model, float32 [b, h, w, c], and the batch with targets.

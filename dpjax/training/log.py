@@ -101,11 +101,12 @@ class RunLog:
 
         Args:
             step: updates done.
-            name: file name without its ending.
+            name: file name without its ending; "/" becomes "_".
             image: uint8 [h, w, 3].
         """
         import cv2
 
+        name = name.replace("/", "_")
         folder = self.folder / "panels" / f"{step:08d}"
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,13 @@ this step asks for it.
 import collections
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from dpjax import config, errors
 from dpjax.data import identity, pipeline, sources
@@ -85,7 +85,7 @@ class _Run:
         self.experiment, self.folder = experiment, folder
         self.is_first = jax.process_index() == 0
         self.log = self.checkpoints = self.stop = None
-        self.stream: Iterator[dict[str, np.ndarray]] | None = None
+        self.prefetch: pipeline.DevicePrefetch | None = None
         self.best: float | None = None
         self.score: float | None = None
 
@@ -100,7 +100,11 @@ class _Run:
             experiment.optim, experiment.total_steps
         )
         tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
-        self.source = sources.open_sources(experiment.data.train, experiment.data)
+        self.source = sources.open_sources(
+            experiment.data.train,
+            directory=experiment.data.directory,
+            cache_bytes=experiment.data.cache_bytes,
+        )
         identity.check_disjoint(experiment.data)
         if self.is_first:
             workdir.settle_experiment(folder, experiment)
@@ -170,16 +174,16 @@ class _Run:
         task, data = experiment.task, experiment.data
         if self.step >= experiment.total_steps:
             return iter(())
-        self.stream = pipeline.train_stream(
+        stream = pipeline.train_stream(
             self.source,
-            lambda example, rng: task.train_example(example, rng, data),
+            functools.partial(task.train_example, data=data),  # workers pickle it
             data=data,
             seed=experiment.seed,
             start=self.step * data.batch_size,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        self.prefetch = pipeline.device_prefetch(self.stream, self.parallel.put)
+        self.prefetch = pipeline.device_prefetch(stream, self.parallel.put)
         self.waited_s, self.logged = 0.0, self.step
         return self.prefetch
 
@@ -259,8 +263,8 @@ class _Run:
         )
 
     def close(self) -> None:
-        if self.stream is not None and hasattr(self.stream, "close"):
-            self.stream.close()
+        if self.prefetch is not None:
+            self.prefetch.close()
         if self.checkpoints is not None:
             self.checkpoints.close()
         if self.log is not None:

@@ -80,7 +80,8 @@ def term_names(
     """
 
     def terms(variables, batch):
-        images, batch = task.inputs(batch, jax.random.split(jax.random.key(0), 1))
+        keys = jax.random.split(jax.random.key(0), 1)
+        images, batch = task.inputs(batch, keys, data)
         return task.loss_terms(module.apply(variables, images), batch)
 
     return tuple(sorted(jax.eval_shape(terms, variables, task.batch_spec(data, 1))))

@@ -50,7 +50,7 @@ def make_train_step(
 
     def summed_loss(params, model_state, batch, dropout_key):
         keys = example_keys(seed, batch["position"])
-        images, batch = task.inputs(batch, keys)
+        images, batch = task.inputs(batch, keys, experiment.data)
         outputs, model_state = module.apply(
             {"params": params, **model_state},
             images,

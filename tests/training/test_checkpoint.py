@@ -90,7 +90,7 @@ def test_all_damaged_is_an_error_that_names_the_folder(tmp_path):
     _written(tmp_path, steps=(1,))
     os.truncate(_largest_file(tmp_path / "1" / "state"), 10)
     store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
-    with pytest.raises(errors.StorageError, match="Every checkpoint in .* is damaged"):
+    with pytest.raises(errors.StorageError, match=r"Every checkpoint in .* is damaged"):
         store.restore(_like(), _devices(1))
     store.close()
 

@@ -29,7 +29,7 @@ class Sharpen(task.Task):
             "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
         }
 
-    def inputs(self, batch, keys):
+    def inputs(self, batch, keys, data):
         clean = batch["image"]
         noise = jax.vmap(lambda key, x: jax.random.normal(key, x.shape))(keys, clean)
         return clean + 0.1 * noise, batch

@@ -1,0 +1,32 @@
+"""RED-Net 30 that removes haze, made from smooth synthetic depth.
+
+Run:     python train.py configs/restoration/rednet30_dehaze.py --workdir DIR
+Source:  group slides (no published numbers); atmospheric scattering as in RESIDE
+"""
+
+from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
+from dpjax.data.degradations import Haze
+from dpjax.tasks.restoration import Restoration
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        task=Restoration(
+            degradations=(Haze(),),
+            judged=(Haze(),),
+            space="rgb",
+        ),
+        model=Model("rednet30", {"channels": 3}, compute_dtype="bfloat16"),
+        data=Data(
+            train=("bsds500:train", "t91:train"),
+            evaluate=("set5", "set14"),
+            crop=(48, 48),
+            batch_size=64,
+        ),
+        optim=Optim(
+            lr=1e-3, schedule="cosine", warmup_steps=1000, end_lr=1e-6, ema_decay=0.999
+        ),
+        evaluation=Evaluation("red", every_steps=10_000),
+        record=Record(log_every=100, save_every=5_000),
+        total_steps=300_000,
+    )

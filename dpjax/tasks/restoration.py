@@ -1,0 +1,447 @@
+"""Image restoration: undo a degradation that was applied to a clean photograph.
+
+One network and one loss serve denoising, super-resolution, deblocking, deblurring,
+inpainting and dehazing (Mao, Shen & Yang, NIPS 2016); only the degradation differs, and
+one model may be trained on several of them at once.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import degradation, degradations, transforms
+from dpjax.losses import restoration as losses
+from dpjax.metrics import restoration as metrics
+from dpjax.ops import colour, resize
+from dpjax.tasks import task
+from dpjax.viz import panels
+
+Space = Literal["gray", "y", "rgb"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How published work turns an output into a score.
+
+    Attributes:
+        quantize: round outputs to uint8 first: "never", "always", or "levels" (not for
+            super-resolution).
+        shave: leave out as many border pixels as the scale, for super-resolution.
+        stored_small: super-resolution starts from a small uint8 RGB image, as stored
+            ones are, instead of from unrounded luma.
+    """
+
+    quantize: Literal["never", "levels", "always"]
+    shave: bool
+    stored_small: bool
+
+
+# red: the released test code; dncnn: Zhang et al., TIP 2017; basicsr: its metrics.
+PROTOCOLS = {
+    "red": Protocol(quantize="never", shave=False, stored_small=False),
+    "dncnn": Protocol(quantize="levels", shave=True, stored_small=True),
+    "basicsr": Protocol(quantize="always", shave=True, stored_small=True),
+}
+
+
+_NOISE = (degradations.GaussianNoise(),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Restoration(task.Task):
+    """Restoration of photographs.
+
+    Attributes:
+        degradations: what training images suffer; each example draws one of them.
+        judged: what the images of an evaluation suffer; every image meets all of them.
+        space: what the network sees: "gray" (MATLAB rgb2gray: denoising), "y" (luma of
+            rgb2ycbcr, 16..235: super-resolution, JPEG) or "rgb".
+        loss: "mse" (the paper) or "l1", averaged over all pixels.
+    """
+
+    kind: ClassVar[str] = "restoration"
+    best: ClassVar[str] = "psnr"
+    protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
+
+    degradations: tuple[degradation.Degradation, ...] = _NOISE
+    judged: tuple[degradation.Degradation, ...] = _NOISE
+    space: Space = "gray"
+    loss: Literal["mse", "l1"] = "mse"
+
+    def check(self, experiment: config.Experiment) -> None:
+        """Raises `errors.UserError` if the experiment cannot work with this task.
+
+        Args:
+            experiment: the whole run.
+        """
+        if not self.degradations or not self.judged:
+            raise errors.UserError(
+                "Restoration wants at least one degradation to train on and one to be "
+                f"judged by, got {len(self.degradations)} and {len(self.judged)}."
+            )
+        labels = self.conditions()
+        if len(set(labels)) < len(labels):
+            raise errors.UserError(
+                f"Restoration.judged wants distinct degradations, got {labels}."
+            )
+        channels = experiment.model.options.get("channels", 1)
+        if channels != self._channels:
+            raise errors.UserError(
+                f'Restoration(space="{self.space}") wants a model of {self._channels} '
+                f"channels, got {channels}. Set model.options channels, or task.space."
+            )
+        if min(experiment.data.crop) < 1:
+            raise errors.UserError(
+                f"data.crop must be positive, got {experiment.data.crop}."
+            )
+
+    @property
+    def _channels(self) -> int:
+        return 3 if self.space == "rgb" else 1
+
+    @property
+    def _margin(self) -> int:
+        return degradations.context(self.degradations)[0]
+
+    @property
+    def _align(self) -> int:
+        return degradations.context(self.degradations)[1]
+
+    @property
+    def _on_host(self) -> bool:
+        return any(d.on_host for d in self.degradations)
+
+    @property
+    def _only_on_host(self) -> bool:
+        return all(d.on_host for d in self.degradations)
+
+    def _core(self, data: config.Data) -> tuple[int, int]:
+        return tuple(_round_up(side, self._align) for side in data.crop)
+
+    def batch_spec(
+        self, data: config.Data, batch_size: int
+    ) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and types of a training batch.
+
+        Args:
+            data: crop size.
+            batch_size: leading axis.
+
+        Returns:
+            image, kind, valid, position, and degraded where a host codec takes part.
+        """
+        sides = data.crop
+        if not self._only_on_host:
+            sides = (side + 2 * self._margin for side in self._core(data))
+        shape = (batch_size, *sides, self._channels)
+        spec = {
+            "image": jax.ShapeDtypeStruct(shape, jnp.uint8),
+            "kind": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+        }
+        if self._on_host:
+            spec["degraded"] = jax.ShapeDtypeStruct(shape, jnp.uint8)
+        return spec
+
+    def train_example(
+        self, record: task.Example, rng: np.random.Generator, data: config.Data
+    ) -> dict[str, np.ndarray]:
+        """Returns one augmented crop, with the context that its degradation needs.
+
+        Args:
+            record: `image` uint8 [h, w, 3].
+            rng: the example's own generator.
+            data: crop size.
+
+        Returns:
+            `image` uint8 [h, w, c], `kind` int32, and `degraded` where needed.
+        """
+        kind = int(rng.integers(len(self.degradations)))
+        chosen = self.degradations[kind]
+        core = self._core(data)
+        if self._only_on_host:
+            # Room to shift the crop against the codec's grid of blocks.
+            core = tuple(side + self._align for side in core)
+        crop = transforms.random_crop(
+            record["image"],
+            core,
+            rng=rng,
+            margin=self._margin,
+            align=self._align,
+            border=chosen.border,
+        )
+        images = {"image": self.in_space(crop)}
+        if self._on_host:
+            images["degraded"] = images["image"]
+            if chosen.on_host:
+                images["degraded"] = chosen.apply_host(images["image"], rng)
+        if self._only_on_host:
+            top, left = self._margin + rng.integers(self._align, size=2)
+            rows = slice(top, top + data.crop[0])
+            columns = slice(left, left + data.crop[1])
+            images = {name: image[rows, columns] for name, image in images.items()}
+        # Four of the eight symmetries keep the sides of a crop that is not square.
+        turn = int(rng.integers(8 if data.crop[0] == data.crop[1] else 4))
+        example = {
+            name: np.ascontiguousarray(transforms.dihedral(image, turn))
+            for name, image in images.items()
+        }
+        return {**example, "kind": np.int32(kind)}
+
+    def inputs(
+        self, batch: task.Batch, keys: jax.Array, data: config.Data
+    ) -> tuple[jax.Array, task.Batch]:
+        """Returns degraded images and their clean targets.
+
+        Args:
+            batch: what the pipeline gave.
+            keys: one PRNG key for each example, [b].
+            data: crop size.
+
+        Returns:
+            float32 [b, h, w, c] in [0, 1], and the batch with `clean` of that shape.
+        """
+        clean = batch["image"].astype(jnp.float32) / 255
+        given = degradations.degrade_batch(
+            self.degradations, clean, batch["kind"], keys, batch.get("degraded")
+        )
+        first = 0 if self._only_on_host else self._margin
+        rows, columns = (slice(first, first + side) for side in data.crop)
+        clean, given = clean[:, rows, columns], given[:, rows, columns]
+        return given, {**batch, "clean": clean}
+
+    def loss_terms(
+        self, outputs: jax.Array, batch: task.Batch
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Returns the loss over all pixels, and the mean squared error beside it.
+
+        Args:
+            outputs: restored images, float32 [b, h, w, c].
+            batch: what `inputs` returned.
+
+        Returns:
+            "loss" and "mse" as (sum [b], count [b]).
+        """
+        squared = losses.squared_error(outputs, batch["clean"], batch["valid"])
+        if self.loss == "mse":
+            return {"loss": squared}
+        absolute = losses.absolute_error(outputs, batch["clean"], batch["valid"])
+        return {"loss": absolute, "mse": squared}
+
+    def in_space(self, image: np.ndarray) -> np.ndarray:
+        """Returns a photograph in the colour space of the network.
+
+        Args:
+            image: RGB, uint8 [h, w, 3].
+
+        Returns:
+            uint8 [h, w, 1] or, for "rgb", the image itself.
+        """
+        if self.space == "gray":
+            return colour.rgb_to_gray(image)
+        if self.space == "y":
+            return colour.rgb_to_luma(image)
+        return image
+
+    def conditions(self) -> tuple[str, ...]:
+        """Returns the labels of `judged`.
+
+        Returns:
+            For example ("noise15", "noise25", "noise50").
+        """
+        return tuple(d.label for d in self.judged)
+
+    def _judge(self, condition: str, protocol: str) -> degradation.Degradation:
+        judge = self.judged[self.conditions().index(condition)]
+        is_small = isinstance(judge, degradations.Bicubic)
+        if is_small and PROTOCOLS[protocol].stored_small:
+            return dataclasses.replace(judge, lr_round=True, space="rgb")
+        return judge
+
+    def evaluation_input(
+        self, record: task.Example, condition: str, protocol: str
+    ) -> np.ndarray:
+        """Returns the degraded photograph, the same bytes on every machine.
+
+        Args:
+            record: `image` uint8 [h, w, 3], `id`, `depth` in metres if it is known.
+            condition: one of `conditions()`.
+            protocol: one of `protocols`.
+
+        Returns:
+            float32 [h, w, c].
+        """
+        judge = self._judge(condition, protocol)
+        # The id, not the order, chooses the noise: subsets and shards agree.
+        rng = np.random.default_rng(zlib.crc32(record["id"].encode()))
+        image = judge.crop_to_fit(record["image"])
+        if getattr(judge, "space", "image") == "rgb":
+            given = judge.evaluate(image, rng, record.get("depth"))
+            return self._float_in_space(given)
+        return judge.evaluate(self.in_space(image), rng, record.get("depth"))
+
+    def _float_in_space(self, image: np.ndarray) -> np.ndarray:
+        if self.space == "y":
+            return colour.rgb_to_luma(image.astype(np.float64)).astype(np.float32)
+        if self.space == "gray":
+            return colour.rgb_to_gray(image.astype(np.float64)).astype(np.float32)
+        return image
+
+    def score(
+        self, output: np.ndarray, record: task.Example, condition: str, protocol: str
+    ) -> task.Row:
+        """Returns PSNR and SSIM of the output, and of the degraded input beside it.
+
+        Args:
+            output: what the network returned, float32 [h, w, c].
+            record: the photograph.
+            condition: one of `conditions()`.
+            protocol: one of `protocols`.
+
+        Returns:
+            psnr, psnr_input in dB; ssim, ssim_input.
+        """
+        rules = PROTOCOLS[protocol]
+        judge = self._judge(condition, protocol)
+        clean = self.in_space(judge.crop_to_fit(record["image"]))
+        is_small = isinstance(judge, degradations.Bicubic)
+        shave = judge.scale if is_small and rules.shave else 0
+        rounds = rules.quantize == "always" or (
+            rules.quantize == "levels" and not is_small
+        )
+        given = self.evaluation_input(record, condition, protocol)
+        row = {}
+        # The input is judged unrounded: clipping noise would flatter it.
+        for suffix, image in (("", output), ("_input", given)):
+            levels = image.astype(np.float64) * 255.0
+            if rounds and not suffix:
+                levels = np.clip(np.floor(levels + 0.5), 0, 255)
+            row["psnr" + suffix] = metrics.psnr(clean, levels, shave=shave)
+            row["ssim" + suffix] = metrics.ssim(clean, levels, shave=shave)
+        return row
+
+    def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
+        """Returns the mean of each metric over the images.
+
+        Args:
+            rows: what `score` gave.
+
+        Returns:
+            psnr, ssim, psnr_input, ssim_input.
+        """
+        names = ("psnr", "ssim", "psnr_input", "ssim_input")
+        return {name: float(np.mean([row[name] for row in rows])) for name in names}
+
+    def panel(
+        self,
+        record: task.Example,
+        condition: str,
+        given: np.ndarray,
+        output: np.ndarray,
+    ) -> np.ndarray:
+        """Returns input, output and truth side by side.
+
+        Args:
+            record: the photograph.
+            condition: one of `conditions()`.
+            given: what the network saw.
+            output: what it returned.
+
+        Returns:
+            uint8 [h, w, 3].
+        """
+        judge = self.judged[self.conditions().index(condition)]
+        clean = self.in_space(judge.crop_to_fit(record["image"]))
+        parts = [("input", given), ("output", output), ("truth", clean / 255.0)]
+        shown = []
+        for label, image in parts:
+            levels = degradation.to_levels(image)
+            psnr = metrics.psnr(clean, image * 255.0)
+            caption = label if label == "truth" else f"{label}  {psnr:.2f} dB"
+            shown.append((caption, levels))
+        return panels.compose(shown, title=f"{record['id']}  {condition}")
+
+    def request(
+        self, image: np.ndarray, options: Mapping[str, Any]
+    ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
+        """Returns the network's inputs for a photograph, and how to put it together.
+
+        A gray network restores each colour channel; a luma network restores Y and
+        leaves the colour differences as they are.
+
+        Args:
+            image: float32 [h, w, 1 or 3] in [0, 1].
+            options: {"scale": s} enlarges first, for super-resolution.
+
+        Returns:
+            Inputs, float32 [h, w, c], and the function that gives the picture, float32
+            [h, w, 1 or 3], clipped to [0, 1].
+
+        Raises:
+            UserError: an option that these weights do not know.
+        """
+        for name in options:
+            if name != "scale":
+                raise errors.unknown_name("option of restoration", name, ["scale"])
+        scale = self._scale(options.get("scale"))
+        if scale > 1:
+            image = resize.imresize(image.astype(np.float64), scale=float(scale))
+            image = image.astype(np.float32)
+        return self._plan_channels(image)
+
+    def _scale(self, asked: int | None) -> int:
+        scales = sorted(
+            {d.scale for d in self.degradations if isinstance(d, degradations.Bicubic)}
+        )
+        if not scales and asked in (None, 1):
+            return 1
+        if not scales:
+            raise errors.UserError(
+                f"These weights do not enlarge; got scale {asked}. Leave it out, or "
+                "choose super-resolution weights."
+            )
+        if asked is None and len(scales) == 1:
+            return scales[0]
+        if asked not in scales:
+            raise errors.UserError(
+                f"These weights enlarge by {' or '.join(map(str, scales))}; got scale "
+                f"{asked}. Choose one of them, as in --scale {scales[0]}."
+            )
+        return asked
+
+    def _plan_channels(
+        self, image: np.ndarray
+    ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
+        if self.space == "rgb" and image.shape[-1] == 1:
+            # The mean of three equal-noise channels is the gray answer.
+            given = np.repeat(image, 3, axis=-1)
+            return [given], lambda out: _clip(out[0].mean(-1, keepdims=True))
+        if self.space == "rgb":
+            return [image], lambda out: _clip(out[0])
+        if self.space == "y":
+            colours = image if image.shape[-1] == 3 else np.repeat(image, 3, axis=-1)
+            ycbcr = colour.rgb_to_ycbcr(colours.astype(np.float64))
+
+            def merge(out: list[np.ndarray]) -> np.ndarray:
+                whole = np.concatenate([out[0], ycbcr[..., 1:]], axis=-1)
+                rgb = _clip(colour.ycbcr_to_rgb(whole))
+                return rgb if image.shape[-1] == 3 else rgb[..., :1]
+
+            return [ycbcr[..., :1].astype(np.float32)], merge
+        parts = [image[..., i : i + 1] for i in range(image.shape[-1])]
+        return parts, lambda out: _clip(np.concatenate(out, axis=-1))
+
+
+def _round_up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+def _clip(image: np.ndarray) -> np.ndarray:
+    return np.clip(image, 0.0, 1.0).astype(np.float32)

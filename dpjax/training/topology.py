@@ -1,0 +1,83 @@
+"""TPU slices that are not here: descriptions good enough to compile for."""
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Sequence
+
+import jax
+
+from dpjax import errors
+
+_GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """What a maker publishes about a processor.
+
+    Attributes:
+        memory_bytes: high-bandwidth memory.
+        peak_flops: bfloat16 operations a second.
+    """
+
+    memory_bytes: int
+    peak_flops: float
+
+
+# By the name JAX gives the device; Google Cloud TPU documentation, "system architecture".
+_CHIPS = {
+    "TPU v5 lite": Chip(16 * _GIB, 197e12),
+    "TPU v5": Chip(95 * _GIB, 459e12),
+    "TPU v6 lite": Chip(32 * _GIB, 918e12),
+}
+
+
+def chip_of(device: jax.Device) -> Chip | None:
+    """Returns what is published about a device.
+
+    Args:
+        device: of this machine or of `slice_devices`.
+
+    Returns:
+        Memory and speed, or None for a kind that is not in the table.
+    """
+    return _CHIPS.get(device.device_kind)
+
+
+def slice_devices(name: str) -> Sequence[jax.Device]:
+    """Returns the devices of a TPU slice, for ahead-of-time compilation only.
+
+    Args:
+        name: generation and grid of chips, such as "v5e:4x4" or "v5p:4x4x4".
+
+    Returns:
+        Devices that can be put into a mesh but not run anything.
+
+    Raises:
+        UserError: no TPU compiler, or no such slice.
+    """
+    if importlib.util.find_spec("libtpu") is None:
+        raise errors.UserError(
+            "A plan for a TPU topology wants the TPU compiler, libtpu, which is not "
+            "installed. Run `pip install -r requirements-tpu.txt`; no TPU is needed."
+        )
+    from jax.experimental import topologies
+
+    # Without a TPU in the machine, libtpu would look for one over the network.
+    quiet = {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+        "TPU_WORKER_HOSTNAMES": "localhost",
+    }
+    for variable, value in quiet.items():
+        os.environ.setdefault(variable, value)
+    try:
+        found = topologies.get_topology_desc(platform="tpu", topology_name=name)
+    except Exception as error:  # JaxRuntimeError, whose home has moved between versions
+        reason = str(error).splitlines()[0]
+        raise errors.UserError(
+            f"No TPU topology {name!r}: {reason} Write generation:grid of chips, such "
+            "as v5e:4x4 (16 chips), v6e:2x4 (8) or v5p:4x4x4 (64)."
+        ) from error
+    return found.devices

@@ -1,0 +1,241 @@
+"""The restoration task: crops equal whole-image degradation; protocols are kept."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dpjax import config, errors, tasks
+from dpjax.data import degradations
+from dpjax.ops import colour, resize
+from dpjax.tasks import restoration
+
+
+@pytest.fixture(scope="module")
+def record():
+    skimage_data = pytest.importorskip("skimage.data")
+    return {"image": skimage_data.astronaut()[:180, :203], "id": "astronaut"}
+
+
+_DATA = config.Data(("photos",), ("photos",), crop=(24, 24), batch_size=4)
+
+
+def _task(*operators, **changes):
+    return restoration.Restoration(
+        degradations=operators, judged=operators, **{"space": "y", **changes}
+    )
+
+
+def _batch(task, record, data, count=6):
+    examples = [
+        task.train_example(record, np.random.default_rng([1, i]), data)
+        for i in range(count)
+    ]
+    batch = {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+    batch["valid"] = np.ones(count, bool)
+    batch["position"] = np.arange(count, dtype=np.int32)
+    return batch
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [
+        (degradations.GaussianNoise((5, 5)),),
+        (degradations.Bicubic(2), degradations.Bicubic(3), degradations.Bicubic(4)),
+        (degradations.Jpeg((10, 20)),),
+        (degradations.Jpeg((10, 20)), degradations.GaussianNoise((5, 50))),
+        (degradations.Blur("disk", 3), degradations.Bicubic(2)),
+    ],
+)
+@pytest.mark.parametrize("crop", [(24, 24), (30, 18)])
+def test_batches_have_the_planned_shapes(record, operators, crop):
+    task = _task(*operators)
+    data = dataclasses.replace(_DATA, crop=crop)
+    batch = _batch(task, record, data)
+    spec = task.batch_spec(data, 6)
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == {
+        k: (v.shape, v.dtype) for k, v in spec.items()
+    }
+    keys = jax.random.split(jax.random.key(0), 6)
+    given, out = task.inputs(batch, keys, data)
+    assert given.shape == out["clean"].shape == (6, *crop, 1)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_training_crops_are_crops_of_the_degraded_photograph(record, scale):
+    task = _task(degradations.Bicubic(scale))
+    # No flips: undo them by looking for the crop under all eight.
+    luma = colour.rgb_to_luma(record["image"])
+    fit = task.judged[0].crop_to_fit(luma)
+    small = resize.imresize(fit / 255.0, scale=1 / scale)
+    whole = resize.imresize(small, scale=float(scale))[: fit.shape[0], : fit.shape[1]]
+    batch = _batch(task, record, _DATA, count=8)
+    keys = jax.random.split(jax.random.key(0), 8)
+    given, out = jax.device_get(task.inputs(batch, keys, _DATA))
+    for clean, degraded in zip(out["clean"], given, strict=True):
+        errors_found = [
+            _distance_at(fit / 255.0, whole, np.rot90(clean, k), np.rot90(degraded, k))
+            if not flip
+            else _distance_at(
+                fit / 255.0,
+                whole,
+                np.rot90(clean[:, ::-1], k),
+                np.rot90(degraded[:, ::-1], k),
+            )
+            for k in range(4)
+            for flip in (False, True)
+        ]
+        assert min(errors_found) < 2e-6
+
+
+def _distance_at(clean_image, degraded_image, clean, degraded):
+    """Largest error of the degraded crop where the clean crop fits; inf if nowhere."""
+    h, w = clean.shape[:2]
+    views = np.lib.stride_tricks.sliding_window_view(clean_image[..., 0], (h, w))
+    match = np.abs(views[..., 0, :] - clean[0, :, 0]).max(-1) < 1e-6
+    for y, x in np.argwhere(match):
+        if np.abs(clean_image[y : y + h, x : x + w] - clean).max() < 1e-6:
+            return np.abs(degraded_image[y : y + h, x : x + w] - degraded).max()
+    return np.inf
+
+
+def test_jpeg_crops_meet_every_phase_of_the_block_grid(record):
+    task = _task(degradations.Jpeg((10, 10)))
+    luma = colour.rgb_to_luma(record["image"])
+    whole = task.judged[0].evaluate(luma, np.random.default_rng(0))
+    phases = set()
+    for i in range(40):
+        rng = np.random.default_rng([3, i])
+        example = task.train_example(record, rng, _DATA)
+        for turn in range(8):
+            clean = restoration.transforms.dihedral_inverse(example["image"], turn)
+            given = restoration.transforms.dihedral_inverse(example["degraded"], turn)
+            for y, x in _places(luma, clean):
+                place = whole[y : y + 24, x : x + 24]
+                inside = np.abs(place * 255 - given).max()
+                if inside <= 0.5:
+                    phases.add((y % 8, x % 8))
+    assert len(phases) > 20
+
+
+def _places(image, crop):
+    views = np.lib.stride_tricks.sliding_window_view(image[..., 0], crop.shape[:2])
+    match = (views[..., 0, :] == crop[0, :, 0]).all(-1)
+    return [
+        (y, x) for y, x in np.argwhere(match) if (views[y, x] == crop[..., 0]).all()
+    ]
+
+
+def test_mixed_sampling_draws_every_degradation(record):
+    operators = (degradations.Bicubic(2), degradations.GaussianNoise((25, 25)))
+    batch = _batch(_task(*operators), record, _DATA, count=30)
+    assert set(batch["kind"]) == {0, 1}
+
+
+def test_loss_counts_valid_elements_only(record):
+    task = _task(degradations.GaussianNoise((25, 25)))
+    batch = _batch(task, record, _DATA)
+    batch["valid"][4:] = False
+    keys = jax.random.split(jax.random.key(0), 6)
+    given, out = task.inputs(batch, keys, _DATA)
+    total, count = task.loss_terms(given, out)["loss"]
+    assert float(count.sum()) == 4 * 24 * 24
+    want = ((given - out["clean"])[:4] ** 2).sum()
+    assert float(total.sum()) == pytest.approx(float(want), rel=1e-5)
+    # sigma 25 of 255: the mean square is known.
+    assert float(total.sum() / count.sum()) == pytest.approx((25 / 255) ** 2, rel=0.1)
+
+
+def test_noise_of_an_evaluation_belongs_to_the_image(record):
+    task = _task(degradations.GaussianNoise((25, 25)), space="gray")
+    one = task.evaluation_input(record, "noise25", "dncnn")
+    same = task.evaluation_input(dict(record), "noise25", "dncnn")
+    other = task.evaluation_input({**record, "id": "else"}, "noise25", "dncnn")
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.01
+
+
+def test_protocols_round_and_shave_as_published(record):
+    task = _task(degradations.Bicubic(2))
+    clean = task.in_space(record["image"][:180, :202])
+    output = (clean / 255.0 + 0.3 / 255).astype(np.float32)
+    output[:2] += 0.1  # only the border is wrong
+    red = task.score(output, record, "bicubic2", "red")["psnr"]
+    dncnn = task.score(output, record, "bicubic2", "dncnn")["psnr"]
+    basicsr = task.score(output, record, "bicubic2", "basicsr")["psnr"]
+    assert dncnn == pytest.approx(20 * np.log10(255 / 0.3), abs=0.01)
+    assert basicsr == np.inf  # 0.3 of a level rounds away
+    assert red < 45
+
+
+def test_summary_is_the_mean_over_images():
+    task = _task(degradations.GaussianNoise((25, 25)))
+    rows = [
+        {"psnr": p, "ssim": 0.5, "psnr_input": 20.0, "ssim_input": 0.1}
+        for p in (30, 32)
+    ]
+    assert task.summarise(rows)["psnr"] == 31.0
+
+
+def test_gray_weights_restore_each_colour_channel(record):
+    task = _task(degradations.GaussianNoise(), space="gray")
+    image = record["image"].astype(np.float32) / 255
+    given, merge = task.request(image, {})
+    assert [g.shape[-1] for g in given] == [1, 1, 1]
+    np.testing.assert_allclose(merge(given), image, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_luma_weights_keep_the_colours(record, channels):
+    task = _task(degradations.Jpeg())
+    image = record["image"][..., :channels].astype(np.float32) / 255
+    given, merge = task.request(image, {})
+    np.testing.assert_allclose(merge(given), image, atol=2e-3)
+
+
+def test_super_resolution_enlarges_and_asks_for_the_scale(record):
+    task = _task(degradations.Bicubic(2), degradations.Bicubic(3))
+    image = record["image"][:20, :30].astype(np.float32) / 255
+    given, merge = task.request(image, {"scale": 3})
+    assert merge(given).shape == (60, 90, 3)
+    with pytest.raises(errors.UserError, match=r"enlarge by 2 or 3; got scale None"):
+        task.request(image, {})
+    with pytest.raises(errors.UserError, match="scale 5"):
+        task.request(image, {"scale": 5})
+
+
+def test_options_that_do_not_exist_name_the_nearest(record):
+    image = record["image"].astype(np.float32) / 255
+    with pytest.raises(errors.UserError, match="Did you mean scale"):
+        _task(degradations.Bicubic(2)).request(image, {"scal": 2})
+    with pytest.raises(errors.UserError, match="do not enlarge"):
+        _task(degradations.GaussianNoise()).request(image, {"scale": 2})
+
+
+def test_configurations_that_contradict_are_refused():
+    experiment = config.Experiment(
+        task=_task(degradations.GaussianNoise(), space="rgb"),
+        model=config.Model("rednet10", {"channels": 1}),
+        data=_DATA,
+        optim=config.Optim(),
+        evaluation=config.Evaluation("dncnn"),
+        total_steps=1,
+    )
+    with pytest.raises(errors.UserError, match="wants a model of 3 channels, got 1"):
+        experiment.task.check(experiment)
+
+
+def test_task_survives_json():
+    task = _task(degradations.Bicubic(3), degradations.Jpeg((10, 20)))
+    found = config.decode(config.encode(task), config.TYPES + tasks.TYPES)
+    assert found == task
+
+
+def test_panel_shows_input_output_and_truth(record):
+    task = _task(degradations.GaussianNoise((50, 50)), space="gray")
+    given = task.evaluation_input(record, "noise50", "dncnn")
+    picture = task.panel(record, "noise50", given, np.asarray(jnp.clip(given, 0, 1)))
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] >= 3 * record["image"].shape[1]
