@@ -7,7 +7,12 @@ compared without touching the pixels.  Crops change everything: `KNOWN_OVERLAPS`
 what is known of the public sets.
 """
 
+import dataclasses
+
 import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import sources
 
 SIZE_BYTES = 32
 SAME_BITS = 64  # of 255; unrelated photographs differ in 89 or more, 115 on average
@@ -16,6 +21,54 @@ _LOW = 16
 _FLAT = 1e-2  # rounding noise of a constant image stays below
 _CHUNK = 2048  # training pictures compared at once, bounds the memory
 _CHECKER_ROWS = np.arange(_LOW)[:, None] % 2 * np.ones((1, _LOW), int)
+_SHOWN = 4  # pairs named in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownOverlap:
+    """Shared pictures of two public sets, whatever their fingerprints say.
+
+    Attributes:
+        train: source trained on, "name:split".
+        test: source scored, "name:split".
+        pairs: (train id, test id) of shared pictures; None in place of an id means any;
+            empty means that whole sets overlap.
+        why: what is known, for the message.
+    """
+
+    train: str
+    test: str
+    why: str
+    pairs: tuple[tuple[str | None, str], ...] = ()
+
+
+KNOWN_OVERLAPS = (
+    KnownOverlap("bsds500:val", "bsd68:test", "BSD68 is part of BSDS500 val"),
+    KnownOverlap(
+        "train400:train", "bsds500:test", "Train400 is cut from BSDS500 train and test"
+    ),
+    KnownOverlap(
+        "train400:train", "bsds500:train", "Train400 is cut from BSDS500 train and test"
+    ),
+    KnownOverlap(
+        "bsds500:train",
+        "set12:test",
+        "the starfish of Set12 is cut from it",
+        pairs=(("12003", "04"),),
+    ),
+    KnownOverlap(
+        "train400:train",
+        "set12:test",
+        "the starfish of Set12 and Train400 are cut from BSDS500 train",
+        pairs=((None, "04"),),
+    ),
+    KnownOverlap(
+        "train400:train",
+        "set5:test",
+        "the woman of Set5 and Train400 are cut from BSDS500 train",
+        pairs=((None, "woman_GT"), (None, "woman")),
+    ),
+)
 
 
 def fingerprint(image: np.ndarray) -> bytes:
@@ -54,6 +107,126 @@ def distances(one: np.ndarray, many: np.ndarray) -> np.ndarray:
         differ = np.bitwise_count(variant[:, None] ^ many[None]).sum(-1, dtype=np.int32)
         best = differ if best is None else np.minimum(best, differ)
     return best
+
+
+def find_overlap(train: sources.Source, test: sources.Source) -> list[tuple[str, str]]:
+    """Returns the pictures that two sources share, by fingerprint.
+
+    Args:
+        train: records trained on.
+        test: records scored.
+
+    Returns:
+        Pairs (train id, test id): the same picture, perhaps recompressed, resized, in
+        grey, flipped or rotated by quarter turns.
+    """
+    train_ids, test_ids = train.ids(), test.ids()
+    train_codes, test_codes = train.fingerprints(), test.fingerprints()
+    pairs = []
+    for start in range(0, len(train_ids), _CHUNK):
+        bits = distances(test_codes, train_codes[start : start + _CHUNK])
+        for i, j in zip(*np.nonzero(bits <= SAME_BITS), strict=True):
+            pairs.append((train_ids[start + j], test_ids[i]))
+    return pairs
+
+
+def check_disjoint(data: config.Data) -> None:
+    """Raises an error if a picture of the evaluation is trained on.
+
+    Args:
+        data: sources; those of `allow_overlap` are not checked, written with or without
+            split.
+
+    Raises:
+        DataError: shared pictures that are not allowed; names sets and ids.
+        UserError: `allow_overlap` names something that is not evaluated.
+    """
+    tests = {name: _open(name, "evaluate", data) for name in data.evaluate}
+    allowed = _allowed(data, tests)
+    found = []
+    for train_name in data.train:
+        train = _open(train_name, "train", data)
+        for test_name in data.evaluate:
+            if test_name not in allowed:
+                found += _complaints(train, tests[test_name], test_name)
+    if found:
+        raise errors.DataError(" ".join(found))
+
+
+def _open(name: str, role: sources.Role, data: config.Data) -> sources.Source:
+    return sources.open_sources([name], role=role, directory=data.directory)
+
+
+def _allowed(data: config.Data, tests: dict[str, sources.Source]) -> set[str]:
+    """The entries of `evaluate` that may overlap."""
+    allowed = set()
+    for name in data.allow_overlap:
+        matching = {
+            given
+            for given, source in tests.items()
+            if name in (given, source.names[0], sources.parse(given).name)
+        }
+        if not matching:
+            raise errors.unknown_name("evaluated source", name, tests)
+        allowed |= matching
+    return allowed
+
+
+def _complaints(
+    train: sources.Source, test: sources.Source, test_name: str
+) -> list[str]:
+    """What is wrong with training on one source and scoring another."""
+    pairs, reasons = find_overlap(train, test), []
+    for known in KNOWN_OVERLAPS:
+        more = _known_pairs(known, train, test)
+        news = set(more or ()) - set(pairs)
+        if news or more == []:
+            pairs += sorted(news)
+            reasons.append(known.why)
+    if not pairs and not reasons:
+        return []
+    return [_message(train, test, test_name, pairs, reasons)]
+
+
+def _known_pairs(
+    known: KnownOverlap, train: sources.Source, test: sources.Source
+) -> list[tuple[str, str]] | None:
+    """Pairs that the sources hold; [] if whole sets overlap, None if nothing does."""
+    for name, source in ((known.train, train), (known.test, test)):
+        opened = sources.parse(source.names[0])
+        if name != f"{opened.name}:{opened.split}":
+            return None
+    train_ids, test_ids = set(train.ids()), set(test.ids())
+    held = [
+        (first or "a crop", second)
+        for first, second in known.pairs
+        if second in test_ids and (first is None or first in train_ids)
+    ]
+    return held if held or not known.pairs else None
+
+
+def _message(
+    train: sources.Source,
+    test: sources.Source,
+    test_name: str,
+    pairs: list[tuple[str, str]],
+    reasons: list[str],
+) -> str:
+    shown = ", ".join(f"{first} = {second}" for first, second in pairs[:_SHOWN])
+    if len(pairs) > _SHOWN:
+        shown += f" and {len(pairs) - _SHOWN} more"
+    said = "; ".join(filter(None, (shown, *reasons)))
+    remedy = f"allow it by name with --data.allow-overlap {test_name}"
+    shared = sorted({first for first, _ in pairs})
+    if 0 < len(shared) <= _SHOWN and set(shared) <= set(train.ids()):
+        without = f"{train.names[0]}-{','.join(shared)}"
+        if sources.parse(train.names[0]).without:
+            without = f"{train.names[0]},{','.join(shared)}"
+        remedy = f"train without them (write the source {without!r}) or {remedy}"
+    return (
+        f"{test.names[0]} would be scored on pictures of {train.names[0]}: {said}. "
+        f"To go on, {remedy}."
+    )
 
 
 def _variants(fingerprints: np.ndarray) -> list[np.ndarray]:

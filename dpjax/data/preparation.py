@@ -32,7 +32,7 @@ def default_directory() -> pathlib.Path:
 
 
 def locate(
-    name: str, config: str | None, directory: pathlib.Path
+    name: str, config: str | None, directory: str | pathlib.Path
 ) -> pathlib.Path | None:
     """Returns the folder of a prepared set, of its newest version.
 
@@ -45,7 +45,7 @@ def locate(
         The folder with `dataset_info.json`, or None if the set is not prepared.
     """
     found = []
-    for info in (directory / name / (config or "")).glob("*/dataset_info.json"):
+    for info in pathlib.Path(directory, name, config or "").glob("*/dataset_info.json"):
         version = info.parent.name.split(".")
         if all(part.isdigit() for part in version):
             found.append((tuple(int(part) for part in version), info.parent))

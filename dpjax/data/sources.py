@@ -1,7 +1,7 @@
 """Prepared records as random-access sequences of decoded images.
 
-A source is written as "name", "name:split" or "name/config:split"; "!id,id" at the end
-leaves records out, as in "bsds500:train!302003".
+A source is written as "name", "name:split" or "name/config:split"; "-id,id" after the
+split leaves records out, as in "bsds500:train-302003".
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ from typing import Any, Literal
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, identity, image_files, preparation
+from dpjax.data import builders, image_files, preparation
 
 Role = Literal["train", "evaluate"]
 
 _REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9_]+)(/(?P<config>[\w.-]+))?(:(?P<split>\w+))?(!(?P<without>.+))?"
+    r"(?P<name>[a-z0-9_]+)(/(?P<config>[\w.-]+))?(:(?P<split>\w+)(-(?P<without>.+))?)?"
 )
 
 
@@ -51,7 +51,7 @@ class Reference:
             self.name
             + (f"/{self.config}" if self.config else "")
             + (f":{self.split}" if self.split else "")
-            + (f"!{','.join(self.without)}" if self.without else "")
+            + (f"-{','.join(self.without)}" if self.without else "")
         )
 
 
@@ -59,7 +59,7 @@ def parse(reference: str) -> Reference:
     """Returns the parts of a source string.
 
     Args:
-        reference: "name", "name:split" or "name/config:split", and "!id,id" if wanted.
+        reference: "name", "name:split" or "name/config:split", "-id,id" after it.
 
     Returns:
         The parts; nothing is opened.
@@ -240,7 +240,7 @@ class _Split:
         self.ids = [index[i][0] for i in rows]
         self.fingerprints = np.frombuffer(
             bytes.fromhex("".join(index[i][1] for i in rows)), np.uint8
-        ).reshape(-1, identity.SIZE_BYTES)
+        ).reshape(len(rows), -1)
         self.sizes = np.array([index[i][2:4] for i in rows], np.int64).reshape(-1, 2)
         self._records = None
         self._lock = threading.Lock()
