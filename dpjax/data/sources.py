@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, image_files, preparation
+from dpjax.data import builders, preparation, records
 
 Role = Literal["train", "evaluate"]
 
@@ -89,7 +89,7 @@ class Source(Sequence):
         cache_bytes: decoded images kept in memory, at most.
     """
 
-    def __init__(self, parts: Sequence["_Split"], *, cache_bytes: int = 0):
+    def __init__(self, parts: Sequence[records.Split], *, cache_bytes: int = 0):
         """Joins opened splits; use `open_sources`.
 
         Args:
@@ -160,7 +160,7 @@ class Source(Sequence):
             "source": part.name,
         }
 
-    def _find(self, position: int) -> tuple["_Split", int]:
+    def _find(self, position: int) -> tuple[records.Split, int]:
         which = int(np.searchsorted(self._starts, position, side="right")) - 1
         return self._parts[which], position - int(self._starts[which])
 
@@ -218,73 +218,6 @@ class Source(Sequence):
         return digest.hexdigest()[:16]
 
 
-class _Split:
-    """One split of one prepared set; the files open when first read."""
-
-    def __init__(self, reference: Reference, folder: pathlib.Path, index: list[list]):
-        self.name = str(reference)
-        self._folder = folder
-        self._split = reference.split
-        rows = range(len(index))
-        if reference.without:
-            known = {row[0] for row in index}
-            for name in reference.without:
-                if name not in known:
-                    raise errors.unknown_name(
-                        f"record of {dataclasses.replace(reference, without=())}",
-                        name,
-                        known,
-                    )
-            rows = [i for i in rows if index[i][0] not in reference.without]
-        self._rows = np.array(rows, np.int64)
-        self.ids = [index[i][0] for i in rows]
-        self.fingerprints = np.frombuffer(
-            bytes.fromhex("".join(index[i][1] for i in rows)), np.uint8
-        ).reshape(len(rows), -1)
-        self.sizes = np.array([index[i][2:4] for i in rows], np.int64).reshape(-1, 2)
-        self._records = None
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_records": None, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def image(self, position: int) -> np.ndarray:
-        row = int(self._rows[position])
-        try:
-            with self._lock:
-                if self._records is None:
-                    self._records = _open_records(self._folder, self._split)
-            record = self._records[row]
-            name = record["id"].decode()
-        except errors.DataError:
-            raise
-        except Exception as error:  # the record library raises many kinds
-            raise self._damaged(position, str(error).strip()) from error
-        if name != self.ids[position]:
-            raise self._damaged(position, f"it holds {name!r} instead")
-        image = image_files.decode(record["image"])
-        if image is None:
-            raise self._damaged(position, "its image does not decode")
-        if image.shape[:2] != tuple(self.sizes[position]):
-            raise self._damaged(position, f"its image has shape {image.shape}")
-        return image
-
-    def _damaged(self, position: int, reason: str) -> errors.DataError:
-        files = sorted(self._folder.glob(f"*-{self._split}.array_record-*"))
-        return errors.DataError(
-            f"Record {self.ids[position]!r} ({int(self._rows[position])}) of "
-            f"{self.name} is damaged: {reason[:300]}. File: "
-            f"{', '.join(map(str, files)) or self._folder}. "
-            "Prepare the set again with --replace."
-        )
-
-
 def open_sources(
     references: Sequence[str],
     *,
@@ -339,7 +272,9 @@ def splits(
     return {split: len(rows) for split, rows in index.items()}
 
 
-def _open_split(reference: Reference, role: Role, directory: pathlib.Path) -> _Split:
+def _open_split(
+    reference: Reference, role: Role, directory: pathlib.Path
+) -> records.Split:
     folder, index = _read_index(reference, directory)
     split = reference.split or _default_split(reference, role, index)
     if split not in index:
@@ -347,7 +282,19 @@ def _open_split(reference: Reference, role: Role, directory: pathlib.Path) -> _S
             f"{reference.name} has no split {split!r}; prepared in {folder}: "
             f"{', '.join(index)}."
         )
-    return _Split(dataclasses.replace(reference, split=split), folder, index[split])
+    rows, without = index[split], reference.without
+    known = {row[0] for row in rows}
+    for name in without:
+        if name not in known:
+            raise errors.unknown_name(
+                f"record of {reference.name}:{split}", name, known
+            )
+    return records.Split(
+        str(dataclasses.replace(reference, split=split)),
+        folder,
+        split,
+        {number: row for number, row in enumerate(rows) if row[0] not in without},
+    )
 
 
 def _default_split(reference: Reference, role: Role, index: dict[str, list]) -> str:
@@ -397,10 +344,3 @@ def _not_prepared(reference: Reference, directory: pathlib.Path) -> errors.DataE
         f"{str(reference)!r} is not prepared in {directory}.{beside} Run `{command}`, "
         "DIR being your copy of its images."
     )
-
-
-def _open_records(folder: pathlib.Path, split: str) -> Any:
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(str(folder))
-    return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
