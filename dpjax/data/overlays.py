@@ -161,6 +161,7 @@ class ScratchMask(Overlay):
     """Straight and curved scratches.
 
     Attributes:
+        coverage: as in `Overlay`; crossings are not counted twice.
         width_px: smallest and largest width, in pixels.
         length_px: smallest and largest distance of the ends, in pixels.
     """
