@@ -10,6 +10,7 @@ import io
 import pathlib
 import struct
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -136,6 +137,46 @@ def encode_png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
 
+def is_deep(opened: Any, data: bytes) -> bool:
+    """Returns whether an image file holds 16 bits in each channel.
+
+    Args:
+        opened: the file as Pillow opened it.
+        data: its contents.
+
+    Returns:
+        True where only OpenCV reads all bits: Pillow cuts 16-bit colour to 8.
+    """
+    if opened.mode.startswith("I"):
+        return True
+    if opened.format == "PNG":
+        return data[24] == 16  # IHDR's bit depth
+    if opened.format == "TIFF":
+        bits = opened.tag_v2.get(258, (8,))
+        return max(bits if isinstance(bits, tuple) else (bits,)) == 16
+    return opened.format == "PPM" and opened.mode == "RGB" and _ppm_is_deep(data)
+
+
+def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Returns the upright image.
+
+    Args:
+        image: [h, w] or [h, w, c].
+        orientation: EXIF's orientation, 1 to 8; anything else counts as upright.
+
+    Returns:
+        The same values, flipped or transposed.
+    """
+    # EXIF values 5-8 are transposed, then mirrored as 1-4.
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
+
+
 def _picture(path: pathlib.Path, data: bytes) -> Picture:
     import PIL.Image
 
@@ -192,7 +233,7 @@ def _without_metadata(data: bytes) -> bytes:
 def _to_rgb(opened, data: bytes) -> np.ndarray:
     import PIL.ImageOps
 
-    if _is_deep(opened, data):
+    if is_deep(opened, data):
         return _deep_to_rgb(data, opened.getexif().get(_EXIF_ORIENTATION, 1))
     upright = PIL.ImageOps.exif_transpose(opened)
     if upright.mode == "F":
@@ -205,18 +246,6 @@ def _to_rgb(opened, data: bytes) -> np.ndarray:
         alpha = rgba[..., 3:] / 255
         return np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return np.ascontiguousarray(np.asarray(upright.convert("RGB"), np.uint8))
-
-
-def _is_deep(opened, data: bytes) -> bool:
-    if opened.mode.startswith("I"):
-        return True
-    # Pillow reads 16-bit colour as 8-bit by cutting; OpenCV keeps all bits.
-    if opened.format == "PNG":
-        return data[24] == 16
-    if opened.format == "TIFF":
-        bits = opened.tag_v2.get(258, (8,))
-        return max(bits if isinstance(bits, tuple) else (bits,)) == 16
-    return opened.format == "PPM" and opened.mode == "RGB" and _ppm_is_deep(data)
 
 
 def _ppm_is_deep(data: bytes) -> bool:
@@ -238,15 +267,4 @@ def _deep_to_rgb(data: bytes, orientation: int) -> np.ndarray:
         values = values[..., :3] * alpha + (1 - alpha)
     rgb = np.rint(255 * values[..., ::-1]).astype(np.uint8)
     rgb = np.broadcast_to(rgb, (*rgb.shape[:2], 3))
-    return np.ascontiguousarray(_oriented(rgb, orientation))
-
-
-def _oriented(image: np.ndarray, orientation: int) -> np.ndarray:
-    """The upright image; EXIF values 5-8 are transposed, then as 1-4 mirrored."""
-    if orientation in (5, 6, 7, 8):
-        image = image.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return image
+    return np.ascontiguousarray(oriented(rgb, orientation))
