@@ -8,6 +8,7 @@ what is known of the public sets.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,7 +20,7 @@ SAME_BITS = 64  # of 255; unrelated photographs differ in 89 or more, 115 on ave
 _SIDE = 64
 _LOW = 16
 _FLAT = 1e-2  # rounding noise of a constant image stays below
-_CHUNK = 2048  # training pictures compared at once, bounds the memory
+_CHUNK = 512  # pictures compared with as many others at once, bounds the memory
 _CHECKER_ROWS = np.arange(_LOW)[:, None] % 2 * np.ones((1, _LOW), int)
 _SHOWN = 4  # pairs named in a message
 
@@ -103,8 +104,10 @@ def distances(one: np.ndarray, many: np.ndarray) -> np.ndarray:
         int [n, m], 0 for the same picture, about 128 for unrelated ones.
     """
     best = None
+    many = np.ascontiguousarray(many).view(np.uint64)  # 8 bytes at a time
     for variant in _variants(one):
-        differ = np.bitwise_count(variant[:, None] ^ many[None]).sum(-1, dtype=np.int32)
+        words = variant.view(np.uint64)
+        differ = np.bitwise_count(words[:, None] ^ many[None]).sum(-1, dtype=np.int32)
         best = differ if best is None else np.minimum(best, differ)
     return best
 
@@ -122,12 +125,45 @@ def find_overlap(train: sources.Source, test: sources.Source) -> list[tuple[str,
     """
     train_ids, test_ids = train.ids(), test.ids()
     train_codes, test_codes = train.fingerprints(), test.fingerprints()
-    pairs = []
-    for start in range(0, len(train_ids), _CHUNK):
-        bits = distances(test_codes, train_codes[start : start + _CHUNK])
-        for i, j in zip(*np.nonzero(bits <= SAME_BITS), strict=True):
-            pairs.append((train_ids[start + j], test_ids[i]))
-    return pairs
+    return [
+        (train_ids[i], test_ids[j]) for i, j in _close_pairs(train_codes, test_codes)
+    ]
+
+
+def shared_pictures(
+    train: sources.Source, test: sources.Source
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Returns what two sources share, by fingerprint and by what is known of them.
+
+    Args:
+        train: records trained on, of one set.
+        test: records scored, of one set.
+
+    Returns:
+        Pairs (train id, test id), and what is known beyond the fingerprints; there may
+        be no pair and yet a reason.
+    """
+    pairs, reasons = find_overlap(train, test), []
+    for known in KNOWN_OVERLAPS:
+        more = _known_pairs(known, train, test)
+        news = set(more or ()) - set(pairs)
+        if news or more == []:
+            pairs += sorted(news)
+            reasons.append(known.why)
+    return pairs, reasons
+
+
+def find_duplicates(source: sources.Source) -> list[tuple[str, str]]:
+    """Returns the pictures that a source holds more than once, by fingerprint.
+
+    Args:
+        source: the records.
+
+    Returns:
+        Pairs of ids; the first comes first in the source.
+    """
+    ids, codes = source.ids(), source.fingerprints()
+    return [(ids[i], ids[j]) for i, j in _close_pairs(codes, codes) if i < j]
 
 
 def check_disjoint(data: config.Data) -> None:
@@ -153,6 +189,14 @@ def check_disjoint(data: config.Data) -> None:
         raise errors.DataError(" ".join(found))
 
 
+def _close_pairs(one: np.ndarray, many: np.ndarray) -> Iterator[tuple[int, int]]:
+    for i in range(0, len(one), _CHUNK):
+        for j in range(0, len(many), _CHUNK):
+            bits = distances(one[i : i + _CHUNK], many[j : j + _CHUNK])
+            for first, second in np.argwhere(bits <= SAME_BITS):
+                yield i + int(first), j + int(second)
+
+
 def _open(name: str, role: sources.Role, data: config.Data) -> sources.Source:
     return sources.open_sources([name], role=role, directory=data.directory)
 
@@ -176,13 +220,7 @@ def _complaints(
     train: sources.Source, test: sources.Source, test_name: str
 ) -> list[str]:
     """What is wrong with training on one source and scoring another."""
-    pairs, reasons = find_overlap(train, test), []
-    for known in KNOWN_OVERLAPS:
-        more = _known_pairs(known, train, test)
-        news = set(more or ()) - set(pairs)
-        if news or more == []:
-            pairs += sorted(news)
-            reasons.append(known.why)
+    pairs, reasons = shared_pictures(train, test)
     if not pairs and not reasons:
         return []
     return [_message(train, test, test_name, pairs, reasons)]

@@ -85,6 +85,11 @@ def prepare(
     """
     kind = builders.find(name)
     directory = (directory or default_directory()).expanduser().absolute()
+    if folder is not None and not kind.needs_folder:
+        raise errors.UserError(
+            f"{name} brings its own files; for yours use "
+            f"`python -m dpjax prepare image_folder --from {folder} --name NAME`."
+        )
     if kind.needs_folder and folder is None:
         raise errors.UserError(
             f"{name} is made from files that you have. Pass their folder: "
@@ -94,20 +99,23 @@ def prepare(
         present = locate(name, config, directory)
         if present and not replace:
             if kind.needs_folder:
+                beside = ", or another --name to keep both" if config else ""
                 raise errors.UserError(
                     f"{name} is prepared already in {present}. Pass --replace to "
-                    "write it anew, or --name to prepare another one beside it."
+                    f"write it anew{beside}."
                 )
             return present
-        builder = kind(
-            folder=folder,
-            skip_bad=skip_bad,
-            progress=progress,
-            data_dir=unfinished,
-            **({"config": config} if config else {}),
-            **options,
-        )
-        _write(builder)
+        if config:
+            options["config"] = config
+        with _quiet():
+            builder = kind(
+                folder=folder,
+                skip_bad=skip_bad,
+                progress=progress,
+                data_dir=unfinished,
+                **options,
+            )
+            _write(builder)
         written = pathlib.Path(builder.data_dir)
         final = directory / written.relative_to(unfinished)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -122,10 +130,23 @@ def _write(builder: Any) -> None:
 
     builder.find(builder.folder)  # complaints about the layout come before any work
     tfds.disable_progress_bar()  # the command line draws its own
-    with contextlib.redirect_stdout(io.StringIO()):  # "Downloading ...", untrue here
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TFDS from announcing downloads that do not happen."""
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @contextlib.contextmanager

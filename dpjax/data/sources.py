@@ -246,36 +246,56 @@ def open_sources(
     """
     if not references:
         raise errors.UserError("No source given; name at least one, such as photos.")
-    directory = pathlib.Path(directory or preparation.default_directory())
-    directory = directory.expanduser().absolute()
-    parts = [_open_split(parse(text), role, directory) for text in references]
+    parts = [
+        _open_split(parse(text), role, _absolute(directory)) for text in references
+    ]
     return Source(parts, cache_bytes=cache_bytes)
 
 
-def splits(
-    reference: str, *, directory: str | pathlib.Path | None = None
-) -> dict[str, int]:
-    """Returns the splits of a prepared set and how many records each holds.
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What lies on disk of one data set.
+
+    Attributes:
+        folder: of its records.
+        counts: number of records of each split.
+        skipped: messages about files that were left out when it was prepared.
+    """
+
+    folder: pathlib.Path
+    counts: dict[str, int]
+    skipped: list[str]
+
+
+def inspect(reference: str, *, directory: str | pathlib.Path | None = None) -> Prepared:
+    """Returns what lies on disk of a data set.
 
     Args:
         reference: a source string; its split is ignored.
         directory: where prepared records live; None takes the default.
 
     Returns:
-        Number of records by split.
+        Folder, splits and the files that were left out.
 
     Raises:
+        UserError: a malformed source or an unknown data set.
         DataError: the set is not prepared.
     """
-    directory = pathlib.Path(directory or preparation.default_directory())
-    _, index = _read_index(parse(reference), directory.expanduser().absolute())
-    return {split: len(rows) for split, rows in index.items()}
+    folder, metadata = _read_metadata(parse(reference), _absolute(directory))
+    counts = {split: len(rows) for split, rows in metadata["index"].items()}
+    return Prepared(folder, counts, metadata["skipped"])
+
+
+def _absolute(directory: str | pathlib.Path | None) -> pathlib.Path:
+    given = pathlib.Path(directory or preparation.default_directory())
+    return given.expanduser().absolute()
 
 
 def _open_split(
     reference: Reference, role: Role, directory: pathlib.Path
 ) -> records.Split:
-    folder, index = _read_index(reference, directory)
+    folder, metadata = _read_metadata(reference, directory)
+    index = metadata["index"]
     split = reference.split or _default_split(reference, role, index)
     if split not in index:
         raise errors.DataError(
@@ -310,9 +330,9 @@ def _default_split(reference: Reference, role: Role, index: dict[str, list]) -> 
     )
 
 
-def _read_index(
+def _read_metadata(
     reference: Reference, directory: pathlib.Path
-) -> tuple[pathlib.Path, dict[str, list]]:
+) -> tuple[pathlib.Path, dict[str, Any]]:
     kind = builders.find(reference.name)
     folder = preparation.locate(reference.name, reference.config, directory)
     if folder is None and not kind.needs_folder:
@@ -321,8 +341,8 @@ def _read_index(
         raise _not_prepared(reference, directory)
     try:
         metadata = json.loads((folder / "metadata.json").read_text())
-        return folder, metadata["index"]
-    except (OSError, ValueError, KeyError) as error:
+        return folder, {key: metadata[key] for key in ("index", "skipped")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.DataError(
             f"The list of records {folder / 'metadata.json'} cannot be read ({error}). "
             f"Prepare {reference.name} again with --replace."

@@ -42,7 +42,7 @@ class Photos(image_set.ImageSet, skip_registration=True):
         """Returns the photographs of each split.
 
         Args:
-            folder: must be None; the files lie in the installed package.
+            folder: not used; the files lie in the installed package.
 
         Returns:
             For each split, the path of each record id.
@@ -50,11 +50,6 @@ class Photos(image_set.ImageSet, skip_registration=True):
         Raises:
             DataError: scikit-image is not installed, or lacks a file.
         """
-        if folder is not None:
-            raise errors.UserError(
-                "photos brings its own files; for your folder use "
-                f"`python -m dpjax prepare image_folder --from {folder}`."
-            )
         spec = importlib.util.find_spec("skimage")
         if spec is None:
             raise errors.DataError(

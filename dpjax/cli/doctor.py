@@ -1,0 +1,197 @@
+"""`python -m dpjax doctor`: what is wrong with this machine or with data sets."""
+
+import dataclasses
+import importlib.metadata
+import itertools
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dpjax import config, errors
+from dpjax.data import builders, health, identity, preparation, sources
+
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "tensorflow-datasets",
+    "grain",
+    "array-record",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+)
+_SHOWN = 5
+_LITTLE_BYTES = 5 << 30  # checkpoints and records of a small run need about this much
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Looks at this machine and reads every record of the data sets named.
+
+    Attributes:
+        sources: data sets such as bsds500:train; without any, the machine alone.
+        config: an experiment; its sources are read and compared with each other.
+        directory: where records live; default TFDS_DATA_DIR or ~/tensorflow_datasets.
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]] = ()
+    config: Path | None = None
+    directory: Annotated[Path | None, tyro.conf.arg(name="dir")] = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the report.
+
+    Args:
+        arguments: what was typed after `doctor`.
+
+    Returns:
+        0 if everything is sound, 3 if data is damaged or overlaps.
+
+    Raises:
+        UserError: a malformed source, or no such config.
+    """
+    options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax doctor")
+    directory = options.directory or preparation.default_directory()
+    wanted = [(name, "train") for name in options.sources]
+    data = None
+    if options.config is not None:
+        from dpjax.cli import experiments
+
+        data = experiments.read_config(str(options.config)).data
+        directory = options.directory or Path(data.directory or directory)
+        data = dataclasses.replace(data, directory=str(directory))
+        wanted += [(name, "train") for name in data.train]
+        wanted += [(name, "evaluate") for name in data.evaluate]
+    _machine(directory)
+    if not wanted:
+        _prepared(directory)
+        return 0
+    opened, is_sound = {}, True
+    for name, role in wanted:
+        try:
+            source = _open(name, role, directory)
+        except errors.DataError as error:
+            print(f"\n{name}\n  !! {error}")
+            is_sound = False
+            continue
+        if source.names[0] not in opened:
+            opened[source.names[0]] = source
+            is_sound &= _source(source)
+    is_sound &= _overlaps(opened, data)
+    print("\nEverything is sound." if is_sound else "\nSee the lines marked !!.")
+    return 0 if is_sound else errors.DataError.exit_code
+
+
+def _open(name: str, role: sources.Role, directory: Path) -> sources.Source:
+    try:
+        return sources.open_sources([name], role=role, directory=directory)
+    except errors.DataError:
+        if role == "train":  # bare names of test sets
+            return sources.open_sources([name], role="evaluate", directory=directory)
+        raise
+
+
+def _machine(directory: Path) -> None:
+    import jax
+
+    print(f"dpjax on Python {platform.python_version()}, {platform.platform()}")
+    versions = []
+    for name in _PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} missing")
+    print(f"  packages   {', '.join(versions)}")
+    kinds = [device.device_kind for device in jax.local_devices()]
+    counted = ", ".join(f"{kinds.count(k)} x {k}" for k in dict.fromkeys(kinds))
+    print(f"  devices    {counted}")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0))
+    print(f"  processor  {cores} cores, {memory / 2**30:.0f} GiB memory")
+    existing = next(p for p in (directory, *directory.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    low = "  !! little space" if free < _LITTLE_BYTES else ""
+    print(f"  records    {directory}, {free / 2**30:.0f} GiB free{low}")
+
+
+def _prepared(directory: Path) -> None:
+    found = []
+    for name in builders.TABLE:
+        for info in sorted((directory / name).glob("**/dataset_info.json")):
+            inner = info.parent.parent.relative_to(directory).as_posix()
+            found.append(inner)
+    print(f"  prepared   {', '.join(dict.fromkeys(found)) or 'nothing yet'}")
+    print("\nName data sets, or pass --config FILE, to have their records read.")
+
+
+def _source(source: sources.Source) -> bool:
+    import tqdm
+
+    with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = health.examine(source, progress=show)
+    smallest, median, largest = (f"{h}x{w}" for h, w in found.sizes)
+    print(f"\n{found.name}")
+    print(
+        f"  {found.count} images, {found.grey} of them grey, "
+        f"{found.pixels / 1e6:.1f} megapixels; height x width: smallest {smallest}, "
+        f"median {median}, largest {largest}"
+    )
+    print(f"  fingerprint {found.fingerprint}")
+    for message in found.damaged[:_SHOWN]:
+        print(f"  !! {message}")
+    if len(found.damaged) > _SHOWN:
+        print(f"  !! {len(found.damaged)} damaged records in all")
+    if found.duplicates:
+        print(
+            f"  ?  {len(found.duplicates)} pairs of equal pictures: "
+            f"{_pairs(found.duplicates)}"
+        )
+    if found.flat:
+        print(
+            f"  ?  {len(found.flat)} images of one colour: "
+            f"{', '.join(found.flat[:_SHOWN])}"
+        )
+    if found.is_sound:
+        print("  ok every record decodes and shows what it showed when prepared")
+    return found.is_sound
+
+
+def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bool:
+    if data is not None:
+        print("\nTraining and evaluation")
+        try:
+            identity.check_disjoint(data)
+        except errors.DataError as error:
+            print(f"  !! {error}")
+            return False
+        allowed = ", ".join(data.allow_overlap)
+        print(f"  ok share no picture{f' (not checked: {allowed})' if allowed else ''}")
+        return True
+    for (a, first), (b, second) in itertools.combinations(opened.items(), 2):
+        pairs, reasons = identity.shared_pictures(first, second)
+        # what is known is written down with the training set first
+        turned, more = identity.shared_pictures(second, first)
+        pairs += sorted({(y, x) for x, y in turned} - set(pairs))
+        said = "; ".join(filter(None, (_pairs(pairs), *reasons, *more)))
+        if said:
+            print(f"\n{a} and {b}\n  ?  share pictures: {said}")
+    return True
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> str:
+    shown = ", ".join(f"{a} = {b}" for a, b in pairs[:_SHOWN])
+    return shown + (" ..." if len(pairs) > _SHOWN else "")

@@ -1,0 +1,142 @@
+"""`python -m dpjax prepare NAME --from DIR`: turns a user's images into records."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dpjax import errors
+from dpjax.data import builders, identity, preparation, sources
+
+_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Writes a data set as records that training and evaluation read.
+
+    Attributes:
+        data_set: one of the data sets that `python -m dpjax prepare` lists.
+        source: your copy of the images, a folder; not needed for photos.
+        directory: where records are written; default TFDS_DATA_DIR or
+            ~/tensorflow_datasets.
+        name: your name for an image_folder, used as image_folder/NAME.
+        split: which split a plain folder of a public set holds, such as val.
+        split_ratio: share of an image_folder that becomes the training split.
+        test_list: text file naming the test images of an image_folder, one path a line.
+        skip_bad: leave out files that cannot be used, and list them.
+        replace: write anew what is prepared already.
+    """
+
+    data_set: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    source: Annotated[Path | None, tyro.conf.arg(name="from", metavar="DIR")] = None
+    directory: Annotated[Path | None, tyro.conf.arg(name="dir", metavar="DIR")] = None
+    name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    split: Annotated[str | None, tyro.conf.arg(metavar="SPLIT")] = None
+    split_ratio: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
+    test_list: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prepares one data set and says where it is and how to use it.
+
+    Args:
+        arguments: what was typed after `prepare`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UserError: an unknown data set, or an option it does not have.
+        DataError: files that cannot be used.
+        StorageError: the records cannot be written.
+    """
+    if not arguments:
+        print("Data sets (python -m dpjax prepare NAME --from DIR):")
+        for name in builders.TABLE:
+            print(f"  {name:<14}{builders.find(name).__doc__.splitlines()[0]}")
+        return 0
+    options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax prepare")
+    folder = _prepare(options)
+    reference = options.data_set + (f"/{_config(options)}" if _config(options) else "")
+    _report(options, reference, folder)
+    return 0
+
+
+def _config(options: Options) -> str | None:
+    """The folder's name; image folders always have one."""
+    if options.data_set == "image_folder":
+        return options.name or "default"
+    return options.name
+
+
+def _prepare(options: Options) -> Path:
+    import tqdm
+
+    builders.find(options.data_set)  # a misspelt name first of all
+    extra = {
+        "image_folder": {"ratio": options.split_ratio, "test_list": options.test_list},
+    }
+    given = {"split": options.split, **extra.get(options.data_set, {})}
+    unknown = {
+        "--split-ratio": options.split_ratio is not None and "ratio" not in given,
+        "--test-list": options.test_list is not None and "test_list" not in given,
+        "--name": options.name is not None and "ratio" not in given,
+        "--split": options.split is not None
+        and options.data_set in ("photos", "image_folder"),
+    }
+    for flag, is_wrong in unknown.items():
+        if is_wrong:
+            raise errors.UserError(
+                f"{options.data_set} has no option {flag}: its splits are fixed. "
+                "For your own images prepare image_folder."
+            )
+    with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return preparation.prepare(
+            options.data_set,
+            folder=options.source and options.source.expanduser(),
+            directory=options.directory,
+            config=_config(options),
+            skip_bad=options.skip_bad,
+            replace=options.replace,
+            progress=show,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+
+
+def _report(options: Options, reference: str, folder: Path) -> None:
+    prepared = sources.inspect(reference, directory=options.directory)
+    counts = ", ".join(f"{n} {split}" for split, n in prepared.counts.items())
+    print(f"{reference}: {counts} images in {folder}")
+    for message in prepared.skipped[:_SHOWN]:
+        print(f"  skipped: {message}")
+    if len(prepared.skipped) > _SHOWN:
+        print(f"  ... {len(prepared.skipped)} files skipped in all")
+    if {"train", "test"} <= prepared.counts.keys():
+        opened = [
+            sources.open_sources([f"{reference}:{s}"], directory=options.directory)
+            for s in ("train", "test")
+        ]
+        shared = identity.find_overlap(*opened)
+        if shared:
+            print(
+                f"warning: {len(shared)} pictures are in train and test, such as "
+                f"{shared[0][0]} = {shared[0][1]}; training will refuse them. Remove "
+                "copies, or name the test images with --test-list.",
+                file=sys.stderr,
+            )
+    for split in prepared.counts:
+        role = "train" if split == "train" else "evaluate"
+        print(f"  use it as --data.{role} {reference}:{split}")
+    if options.directory is not None:
+        print(f"  with --data.directory {options.directory}")

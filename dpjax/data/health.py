@@ -1,0 +1,93 @@
+"""Reads every record of a source and says what is wrong with it."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from dpjax import errors
+from dpjax.data import identity, sources
+
+_FLAT_STD_255 = 1.0  # below this an image is one colour
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What was found in one source.
+
+    Attributes:
+        name: the source.
+        count: records.
+        pixels: of all records together.
+        sizes: smallest, median and largest (height, width), by area.
+        grey: records without colour.
+        flat: ids of images of a single colour.
+        damaged: messages about records that cannot be read or are not what the index
+            of the set says.
+        duplicates: pairs of ids that show the same picture.
+        fingerprint: of the records as a whole.
+    """
+
+    name: str
+    count: int
+    pixels: int
+    sizes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    grey: int
+    flat: list[str]
+    damaged: list[str]
+    duplicates: list[tuple[str, str]]
+    fingerprint: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every record can be read."""
+        return not self.damaged
+
+
+def examine(
+    source: sources.Source, *, progress: Callable[[int, int], None] | None = None
+) -> Health:
+    """Returns what is wrong with a source; decodes every record.
+
+    Args:
+        source: the records.
+        progress: called with (records done, records in all) after each record.
+
+    Returns:
+        The findings.
+    """
+    grey, flat, damaged = 0, [], []
+    for position in range(len(source)):
+        try:
+            record = source[position]
+            image = record["image"]
+            code = np.frombuffer(identity.fingerprint(image), np.uint8)[None]
+            stored = np.frombuffer(record["fingerprint"], np.uint8)[None]
+            # Decoders may differ in the last bit, hence not equality.
+            if identity.distances(code, stored)[0, 0] > identity.SAME_BITS:
+                damaged.append(
+                    f"Record {record['id']!r} of {record['source']} shows another "
+                    "picture than when it was prepared. Prepare it with --replace."
+                )
+            grey += bool(np.ptp(image, axis=-1).max() == 0)
+            if image.std() < _FLAT_STD_255:
+                flat.append(record["id"])
+        except errors.DataError as error:
+            damaged.append(str(error))
+        if progress:
+            progress(position + 1, len(source))
+    sizes = source.sizes()
+    areas = sizes.prod(axis=1)
+    order = np.argsort(areas, kind="stable")
+    picked = (order[0], order[len(order) // 2], order[-1])
+    return Health(
+        name=" + ".join(source.names),
+        count=len(source),
+        pixels=int(areas.sum()),
+        sizes=tuple((int(sizes[i, 0]), int(sizes[i, 1])) for i in picked),
+        grey=grey,
+        flat=flat,
+        damaged=damaged,
+        duplicates=identity.find_duplicates(source),
+        fingerprint=source.fingerprint,
+    )
