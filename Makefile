@@ -7,6 +7,7 @@
 PYTHON ?= python3
 TESTS ?= tests
 PYTEST_FLAGS ?=
+TPU_TESTS ?= tpu
 ENV := .venv
 RUN := $(ENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
@@ -53,7 +54,7 @@ test: $(ENV)/.tests ## the tests
 	$(RUN) -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 test-tpu: $(ENV)/.tpu ## compile every training config for TPU pods (no TPU needed)
-	PYTHONPATH=$(ENV)/tpu $(RUN) -m pytest $(PYTEST_FLAGS) -m tpu tests
+	PYTHONPATH=$(ENV)/tpu $(RUN) -m pytest $(PYTEST_FLAGS) -m "$(TPU_TESTS)" tests
 
 lint: $(ENV)/.tests ## style and format, nothing is changed
 	$(RUN) -m ruff check .

@@ -1,12 +1,13 @@
 """What a run will need, from shapes alone: nothing is computed and nothing allocated.
 
-The step is compiled in the form `jit(shard_map)`, for the devices of this machine or for
-a TPU slice that is not here.  `jax.pmap` takes the devices it finds and cannot compile
-for others; it runs the same per-device function, so the plan holds for both forms.
+The step is compiled in the form `jit(shard_map)`, for the devices of this machine or
+for a TPU slice that is not here.  `jax.pmap` takes the devices it finds and cannot
+compile for others; it runs the same per-device function, so the plan holds for both.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -41,7 +42,8 @@ class Plan:
         workspace_bytes: activations and other temporary memory of one device.
         program_bytes: the compiled program.
         capacity_bytes: memory of one device; None if unknown.
-        estimated_s: the compiler's estimate of one update; None where it makes none.
+        estimated_s: time of one update as `estimate_s` tells; None for a device of
+            which nothing is published.
         share_of_peak: `step_flops` in that time, relative to the published peak.
     """
 
@@ -114,7 +116,10 @@ def make_plan(experiment: config.Experiment, slice_name: str | None = None) -> P
     chip = topology.chip_of(device)
     capacity = chip.memory_bytes if chip else _capacity_here(device)
     work = flops.count(update, start, batch)
-    seconds = _estimated_s(program, experiment)
+    seconds = None
+    if chip:
+        costs = program.cost_analysis() or {}
+        seconds = estimate_s(costs, work, chip, experiment.optim.accumulate)
     image = jax.ShapeDtypeStruct(
         (1, *experiment.data.crop, module.channels), jnp.float32
     )
@@ -141,6 +146,31 @@ def make_plan(experiment: config.Experiment, slice_name: str | None = None) -> P
         estimated_s=seconds,
         share_of_peak=work / seconds / chip.peak_flops if chip and seconds else None,
     )
+
+
+def estimate_s(
+    costs: Mapping[str, float], work: int, chip: topology.Chip, repeats: int
+) -> float:
+    """Returns how long an update will take, as far as that is known without a device.
+
+    The longest of three: the compiler's sum over all operations, the arithmetic at the
+    chip's peak, and the memory traffic at its bandwidth.
+
+    Args:
+        costs: the compiler's figures, `cost_analysis()` of the program.
+        work: floating-point operations of one update.
+        chip: what is published about the device.
+        repeats: micro-batches; they are a loop, whose body the compiler counts once.
+
+    Returns:
+        Seconds.
+    """
+    seconds = costs.get("optimal_seconds", 0.0)
+    if seconds < 0:
+        # Each operation that the compiler cannot estimate enters its sum as -1.
+        seconds -= math.floor(seconds)
+    traffic_s = costs.get("bytes accessed", 0.0) / chip.bandwidth
+    return max(seconds * repeats, traffic_s * repeats, work / chip.peak_flops)
 
 
 def describe(experiment: config.Experiment, slice_name: str | None = None) -> str:
@@ -202,18 +232,16 @@ def render(plan: Plan) -> str:
         ),
     ]
     if plan.estimated_s:
-        lines.append(
+        lines += [
             (
                 "time",
-                f"{1e3 * plan.estimated_s:.3g} ms per update and "
-                f"{plan.total_steps * plan.estimated_s / 3600:.3g} h in all, estimated "
-                "by the compiler, not measured",
-            )
-        )
-        speed = f"{plan.batch_size / plan.estimated_s:,.0f} examples/s"
-        if plan.share_of_peak:
-            speed += f", {plan.share_of_peak:.1%} of the peak"
-        lines.append(("", speed))
+                f"{_duration(plan.estimated_s)} per update, "
+                f"{_duration(plan.total_steps * plan.estimated_s)} in all, "
+                f"{plan.batch_size / plan.estimated_s:,.0f} examples/s, "
+                f"{plan.share_of_peak:.1%} of the peak",
+            ),
+            ("", "estimated by the compiler, not measured; without data, evaluation"),
+        ]
     return "\n".join(f"{label:<9}{text}" for label, text in lines)
 
 
@@ -231,9 +259,8 @@ def _compile(update: Any, start: Any, batch: Any, devices: parallel.Parallel) ->
     except Exception as error:  # JaxRuntimeError, whose home has moved between versions
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        reason = next(
-            (x.strip() for x in str(error).splitlines() if "Used " in x), str(error)
-        )
+        lines = str(error).removeprefix("RESOURCE_EXHAUSTED: ").splitlines()
+        reason = next((line.strip() for line in lines if "Used " in line), lines[0])
         kind = devices.mesh.devices.flat[0].device_kind
         raise errors.UserError(
             f"The step does not fit a {kind} at "
@@ -241,15 +268,6 @@ def _compile(update: Any, start: Any, batch: Any, devices: parallel.Parallel) ->
             f"{devices.mesh.size}: {reason} Lower data.batch_size or data.crop, raise "
             "optim.accumulate, or use more devices."
         ) from error
-
-
-def _estimated_s(program: Any, experiment: config.Experiment) -> float | None:
-    costs = program.cost_analysis() or {}
-    seconds = costs.get("optimal_seconds", 0.0)
-    # Micro-batches are a loop, whose body the compiler counts once.
-    if not seconds > 0 or experiment.optim.accumulate > 1:
-        return None
-    return float(seconds)
 
 
 def _capacity_here(device: jax.Device) -> int | None:
@@ -279,6 +297,13 @@ def _bytes(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1024
     return f"{number:.3g} GiB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{1e3 * seconds:.3g} ms"
 
 
 def _flops(number: float) -> str:

@@ -19,17 +19,19 @@ class Chip:
     Attributes:
         memory_bytes: high-bandwidth memory.
         peak_flops: bfloat16 operations a second.
+        bandwidth: memory traffic, bytes a second.
     """
 
     memory_bytes: int
     peak_flops: float
+    bandwidth: float
 
 
-# By the name JAX gives the device; Google Cloud TPU documentation, "system architecture".
+# By the name JAX gives the device; figures of Google's TPU system architecture pages.
 _CHIPS = {
-    "TPU v5 lite": Chip(16 * _GIB, 197e12),
-    "TPU v5": Chip(95 * _GIB, 459e12),
-    "TPU v6 lite": Chip(32 * _GIB, 918e12),
+    "TPU v5 lite": Chip(16 * _GIB, 197e12, 819e9),
+    "TPU v5": Chip(95 * _GIB, 459e12, 2765e9),
+    "TPU v6 lite": Chip(32 * _GIB, 918e12, 1640e9),
 }
 
 
