@@ -114,7 +114,12 @@ def create_model(
     module = create_module(name, compute_dtype=compute_dtype, **options)
     example = example_input(module)
     # Under jit one program draws everything, and the forward pass is never computed.
-    init = jax.jit(lambda key: module.init(key, jnp.zeros(example.shape)))
+    # Compiling takes longer than drawing: the lower level halves it, with equal bits.
+    is_cpu = jax.default_backend() == "cpu"
+    init = jax.jit(
+        lambda key: module.init(key, jnp.zeros(example.shape)),
+        compiler_options={"xla_backend_optimization_level": 1} if is_cpu else None,
+    )
     return module, init(jax.random.key(seed))
 
 
