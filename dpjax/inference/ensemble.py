@@ -6,7 +6,7 @@ costs eight calls, is exactly equivariant whatever the network, and its squared 
 at most the mean of the eight squared errors, by convexity.
 """
 
-import collections
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -112,9 +112,8 @@ class SelfEnsemble:
         Raises:
             UserError: as the engine.
         """
-        results: collections.deque = collections.deque()
-        for result in self.engine.map(v for image in images for v in views(image)):
-            results.append(result)
-            if len(results) == len(_SYMMETRIES):
-                yield merge(results)
-                results.clear()
+        results = self.engine.map(v for image in images for v in views(image))
+        # One result at a time is added up: eight of a large image are a lot of memory.
+        for first in results:
+            rest = itertools.islice(results, len(_SYMMETRIES) - 1)
+            yield merge(itertools.chain([first], rest))

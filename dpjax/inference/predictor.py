@@ -1,0 +1,233 @@
+"""Trained weights as a function from a user's picture to the result.
+
+restore = dpjax.Predictor("rednet30-denoise")
+restore("photo.jpg").save("clean.png")
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dpjax import config, errors, tasks
+from dpjax.inference import ensemble as symmetries
+from dpjax.inference import memory, pictures, windows
+from dpjax.models import zoo
+from dpjax.ops import resize
+from dpjax.weights import store
+
+# Host bytes for each pixel and channel of the result: the picture, its copies in
+# float32 and float64 while it is prepared, the network's answer and what is made of it.
+_HOST_BYTES = 64
+# Noise reaches beyond [0, 1]; values out here come from another range, such as 0..255.
+_PLAUSIBLE = (-1.0, 2.0)
+_PROBE = 8  # side of the picture that tells how much larger a result is
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a network made of a picture.
+
+    Attributes:
+        array: the result as float32 [h, w, 1 or 3], nominally in [0, 1].
+        image: the result like the input: uint8 (or uint16, if that was given), [h, w]
+            for a grey input without channel axis, transparency as the last channel.
+        exact: whether it equals one call on the whole picture; False where windows had
+            to be blended.
+        channels: colour channels of `image`, 1 or 3; further ones are transparency.
+    """
+
+    array: np.ndarray
+    image: np.ndarray
+    exact: bool
+    channels: int
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the picture, completely or not at all.
+
+        Args:
+            path: ends in .png, .tif, .webp, .jpg, .bmp or .ppm; 16 bits need the first
+                two, transparency the first three.
+
+        Raises:
+            UserError: an unknown ending.
+            StorageError: the place cannot be written.
+        """
+        image = self.image if self.image.ndim == 3 else self.image[..., None]
+        alpha = image[..., self.channels :]
+        colour = image[..., : self.channels]
+        pictures.write(path, colour, alpha if alpha.shape[-1] else None)
+
+
+class Predictor:
+    """Trained weights, ready for pictures of any size, depth and colour.
+
+    Attributes:
+        name: of the weights.
+        card: what is known about the weights, as JSON values.
+        task: what the network does.
+        module: the network.
+        memory_bytes: budget for one picture, None for what is free.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike | store.Weights,
+        *,
+        memory_bytes: int | None = None,
+        ensemble: bool = False,
+    ):
+        """Loads weights.
+
+        Args:
+            weights: a released name, a .safetensors file, the folder of a run, or
+                loaded weights.
+            memory_bytes: what one picture may take, half of it on the device and half
+                on the host; None takes what is free.
+            ensemble: average over the eight flips and rotations; 8 times slower.
+
+        Raises:
+            UserError: unknown weights, or a budget too small for the network.
+            DataError: the weights are damaged.
+        """
+        if not isinstance(weights, store.Weights):
+            weights = store.load(weights)
+        types = config.TYPES + tasks.TYPES
+        self.card: Mapping[str, Any] = weights.card
+        self.name: str = self.card["name"]
+        self.task: tasks.Task = config.decode(self.card["task"], types)
+        model: config.Model = config.decode(self.card["model"], types)
+        self.module = zoo.create_module(
+            model.name, compute_dtype=model.compute_dtype, **model.options
+        )
+        store.check_matches(weights.variables, self.module)
+        self.memory_bytes = memory_bytes
+        engine = windows.Engine(
+            self.module,
+            weights.variables,
+            memory_bytes=None if memory_bytes is None else memory_bytes // 2,
+        )
+        self._engine = symmetries.SelfEnsemble(engine) if ensemble else engine
+
+    def __call__(self, image: str | os.PathLike | np.ndarray, **options: Any) -> Result:
+        """Returns the result for one picture.
+
+        Args:
+            image: a file, or an array [h, w], [h, w, 1] or [h, w, 3], with one more
+                channel for transparency if there is any: uint8, uint16, or float in
+                [0, 1].
+            **options: of the task, such as `scale=3`.
+
+        Returns:
+            The result; `.save(path)` writes it.
+
+        Raises:
+            UserError: an array of another shape, type or range, an unknown option, or
+                a picture too large for the memory.
+            DataError: a file that cannot be decoded.
+        """
+        enlarged = self._enlargement(options)
+        if isinstance(image, (str, os.PathLike)):
+            picture = pictures.read(image, memory_bytes=self._host_budget())
+            dtype, has_axis = picture.pixels.dtype, picture.pixels.shape[-1] == 3
+            values, alpha = _unit(picture.pixels), picture.alpha
+            alpha = None if alpha is None else _unit(alpha)
+        else:
+            image = np.asarray(image)
+            _check(image)
+            dtype = image.dtype if image.dtype == np.uint16 else np.dtype(np.uint8)
+            has_axis = image.ndim == 3
+            values = _unit(image if has_axis else image[..., None])
+            values, alpha = _split_alpha(values)
+        self._check_size(values.shape, enlarged)
+        inputs, finish = self.task.request(values, options)
+        is_exact = all(self._engine.is_exact(*given.shape[:2]) for given in inputs)
+        array = finish(list(self._engine.map(inputs)))
+        if not np.isfinite(array).all():
+            raise errors.NotFiniteError(
+                f"{self.name} returned values that are not finite for this picture. "
+                "The weights are damaged or were trained astray."
+            )
+        shown = array if alpha is None else _with_alpha(array, alpha)
+        if not has_axis and shown.shape[-1] == 1:
+            shown = shown[..., 0]
+        return Result(array, _levels(shown, dtype), is_exact, array.shape[-1])
+
+    @property
+    def compilations(self) -> int:
+        """Number of compiled programs used so far."""
+        return self._engine.compilations
+
+    def _enlargement(self, options: Mapping[str, Any]) -> int:
+        # Also tells about a wrong option before a large file is decoded.
+        probe = np.zeros((_PROBE, _PROBE, 3), np.float32)
+        inputs, _ = self.task.request(probe, options)
+        return max(1, inputs[0].shape[0] // _PROBE)
+
+    def _host_budget(self) -> int:
+        if self.memory_bytes is not None:
+            return self.memory_bytes // 2
+        return memory.free_on_host()
+
+    def _check_size(self, shape: tuple[int, ...], enlarged: int) -> None:
+        pixels = shape[0] * shape[1] * enlarged**2
+        needed, budget = pixels * shape[2] * _HOST_BYTES, self._host_budget()
+        if needed > budget:
+            raise errors.UserError(
+                f"A result of {shape[1] * enlarged} x {shape[0] * enlarged} pixels "
+                f"takes about {needed / 1e9:.3g} GB of host memory, {budget / 1e9:.3g} "
+                "GB are allowed. Allow more memory, or cut the picture up."
+            )
+
+
+def _check(image: np.ndarray) -> None:
+    kinds = ("uint8", "uint16", "float16", "float32", "float64")
+    if image.dtype.name not in kinds:
+        raise errors.UserError(
+            f"A picture is uint8, uint16 or float in [0, 1], got {image.dtype}."
+        )
+    is_flat = image.ndim == 2
+    if not image.size or not (is_flat or (image.ndim == 3 and image.shape[2] <= 4)):
+        raise errors.UserError(
+            "A picture is [h, w] or [h, w, c] with 1 to 4 channels and at least one "
+            f"pixel, got {list(image.shape)}."
+        )
+    if image.dtype.kind != "f":
+        return
+    if not np.isfinite(image).all():
+        count = image.size - int(np.isfinite(image).sum())
+        raise errors.UserError(
+            f"{count} of {image.size} values of the picture are NaN or infinite. "
+            "Replace them first."
+        )
+    low, high = float(image.min()), float(image.max())
+    if low < _PLAUSIBLE[0] or high > _PLAUSIBLE[1]:
+        raise errors.UserError(
+            f"A float picture is in [0, 1], got values from {low:.4g} to {high:.4g}. "
+            "Divide by the largest possible value, or pass uint8."
+        )
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    if image.dtype.kind == "f":
+        return image.astype(np.float32)
+    return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+
+
+def _split_alpha(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    if values.shape[-1] in (2, 4):
+        return values[..., :-1], values[..., -1:]
+    return values, None
+
+
+def _with_alpha(array: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    if alpha.shape[:2] != array.shape[:2]:
+        alpha = resize.imresize(alpha.astype(np.float64), size=array.shape[:2])
+    return np.concatenate([array, alpha.astype(np.float32)], axis=-1)
+
+
+def _levels(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    top = np.iinfo(dtype).max
+    return np.rint(np.clip(values, 0, 1) * np.float64(top)).astype(dtype)

@@ -1,0 +1,331 @@
+"""From receipts to the results table of the README and to a page of pictures.
+
+Numbers in documents come from here only, so each can be traced to a receipt.
+"""
+
+import base64
+import collections
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dpjax import errors
+from dpjax.inference import receipts
+
+_TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A receipt and where it lies.
+
+    Attributes:
+        path: of the receipt.
+        receipt: its content.
+    """
+
+    path: pathlib.Path
+    receipt: Mapping[str, Any]
+
+    @property
+    def panels(self) -> list[pathlib.Path]:
+        """Pictures that were written beside the receipt, in a folder of its name."""
+        return sorted(self.path.with_suffix("").glob("*.png"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of the table: weights on a source under a condition.
+
+    Attributes:
+        weights: name of the weights.
+        source: what was evaluated on.
+        condition: how the input was degraded; empty if there is but one.
+        protocol: how the score was computed, with "+" if symmetries were averaged.
+        values: what the task reports, by name.
+        examples: how many images.
+        path: of the receipt.
+    """
+
+    weights: str
+    source: str
+    condition: str
+    protocol: str
+    values: Mapping[str, float]
+    examples: int
+    path: pathlib.Path
+
+
+def load(paths: Sequence[str | os.PathLike]) -> list[Entry]:
+    """Returns the receipts among files and below folders.
+
+    Args:
+        paths: receipts, or folders to search.
+
+    Returns:
+        One entry for each receipt.
+
+    Raises:
+        UserError: a path does not exist.
+        DataError: no receipt, or one that is damaged.
+    """
+    return [Entry(path, receipts.read(path)) for path in receipts.find(paths)]
+
+
+def lines(entries: Sequence[Entry]) -> list[Line]:
+    """Returns the lines of the table, of the newest receipt wherever several agree.
+
+    Args:
+        entries: receipts.
+
+    Returns:
+        Lines by weights, protocol, source and condition, in the order of the receipts.
+    """
+    found: dict[tuple[str, ...], Line] = {}
+    for entry in sorted(entries, key=lambda e: e.receipt["written"]):
+        receipt = entry.receipt
+        protocol = receipt["protocol"] + ("+" if receipt["ensemble"] else "")
+        for source, by_condition in receipt["summary"].items():
+            for condition, values in by_condition.items():
+                name = receipt["weights"]["name"]
+                found[name, protocol, source, condition] = Line(
+                    weights=name,
+                    source=source,
+                    condition=condition,
+                    protocol=protocol,
+                    values=values,
+                    examples=receipt["data"][source]["examples"],
+                    path=entry.path,
+                )
+    ranks: dict[str, int] = {}
+    for key in found:
+        ranks.setdefault(key[2], len(ranks))
+    return sorted(
+        found.values(), key=lambda x: (x.weights, x.protocol, ranks[x.source])
+    )
+
+
+def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
+    """Returns the results table as Markdown.
+
+    A metric that was also taken of the network's input ("psnr" and "psnr_input") shows
+    both: before → after.
+
+    Args:
+        entries: receipts.
+        relative_to: folder of the document, for links to the receipts.
+
+    Returns:
+        A table of one or more lines, without a newline at the end.
+    """
+    table = lines(entries)
+    metrics = _metrics(table)
+    header = ["weights", "images", "condition", *map(_title, metrics), "protocol"]
+    rows = [header, ["---"] * 3 + ["---:"] * len(metrics) + ["---"]]
+    for line in table:
+        link = os.path.relpath(line.path, relative_to).replace(os.sep, "/")
+        rows.append(
+            [
+                line.weights,
+                f"{line.source} ({line.examples})",
+                line.condition,
+                *(_cell(line.values, metric) for metric in metrics),
+                f"[{line.protocol}]({link})",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def insert(document: str, table: str) -> str:
+    """Returns a document with the results table between its markers.
+
+    Args:
+        document: Markdown that holds the two markers, each on a line of its own.
+        table: what `markdown` returned.
+
+    Returns:
+        The document; all else is left as it was.
+
+    Raises:
+        UserError: a marker is missing or doubled, or they are the wrong way round.
+    """
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        raise errors.UserError(
+            f"The document must hold {BEGIN} and {END} once each; got "
+            f"{document.count(BEGIN)} and {document.count(END)}."
+        )
+    before, rest = document.split(BEGIN)
+    if END not in rest:
+        raise errors.UserError(f"{BEGIN} must stand before {END}.")
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def page(entries: Sequence[Entry], template: str) -> str:
+    """Returns an HTML page: all scores, then each receipt with images and pictures.
+
+    Args:
+        entries: receipts.
+        template: a Jinja2 template; it gets `metrics`, `lines` and `sections`.
+
+    Returns:
+        One self-contained page.
+    """
+    import jinja2
+
+    table = lines(entries)
+    metrics = _metrics(table)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(template).render(
+        metrics=[_title(metric) for metric in metrics],
+        lines=[
+            {
+                "weights": line.weights,
+                "source": line.source,
+                "examples": line.examples,
+                "condition": line.condition,
+                "cells": [_cell(line.values, metric) for metric in metrics],
+                "protocol": line.protocol,
+            }
+            for line in table
+        ],
+        sections=[_section(entry) for entry in entries],
+    )
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns columns aligned for a terminal, the first to the left.
+
+    Args:
+        header: names of the columns.
+        rows: cells.
+
+    Returns:
+        Lines of text.
+    """
+    every = [list(header), *map(list, rows)]
+    widths = [max(len(row[i]) for row in every) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in every
+    )
+
+
+def image_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Returns the per-image scores of a receipt: an image a line, a condition a column.
+
+    Args:
+        receipt: from `receipts.build` or `receipts.read`.
+
+    Returns:
+        Header and cells; the metric is the one by which the task judges.
+    """
+    metric = receipt["metric"]
+    conditions = list(dict.fromkeys(row["condition"] for row in receipt["rows"]))
+    by_image: dict[tuple[str, str], dict[str, str]] = collections.defaultdict(dict)
+    for row in receipt["rows"]:
+        by_image[row["source"], row["id"]][row["condition"]] = format_value(
+            row.get(metric, math.nan)
+        )
+    header = ["image", *(f"{c} {metric}".strip() for c in conditions)]
+    return header, [
+        [f"{source}/{name}", *(cells.get(c, "") for c in conditions)]
+        for (source, name), cells in by_image.items()
+    ]
+
+
+def summary_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Returns the scores of a receipt: a source and condition a line.
+
+    Args:
+        receipt: from `receipts.build` or `receipts.read`.
+
+    Returns:
+        Header and cells.
+    """
+    table = lines([Entry(pathlib.Path(), receipt)])
+    metrics = _metrics(table)
+    return ["images", "condition", *map(_title, metrics)], [
+        [
+            f"{line.source} ({line.examples})",
+            line.condition,
+            *(_cell(line.values, metric) for metric in metrics),
+        ]
+        for line in table
+    ]
+
+
+def format_value(value: float) -> str:
+    """Returns a score with the digits that its size deserves.
+
+    Args:
+        value: a decibel, a ratio, an error.
+
+    Returns:
+        Two decimals from 10 upwards, else four.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def _metrics(table: Sequence[Line]) -> list[str]:
+    names = dict.fromkeys(name for line in table for name in line.values)
+    return [
+        name
+        for name in names
+        if not (name.endswith("_input") and name.removesuffix("_input") in names)
+    ]
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric)
+
+
+def _cell(values: Mapping[str, float], metric: str) -> str:
+    if metric not in values:
+        return ""
+    after = format_value(values[metric])
+    before = values.get(f"{metric}_input")
+    return after if before is None else f"{format_value(before)} → {after}"
+
+
+def _section(entry: Entry) -> dict[str, Any]:
+    receipt = entry.receipt
+    header, rows = image_table(receipt)
+    facts = {
+        "weights": f"{receipt['weights']['name']}, sha256 "
+        f"{receipt['weights']['sha256'][:16]}",
+        "model": receipt["model"]["name"],
+        "protocol": receipt["protocol"],
+        "self-ensemble": "eight symmetries averaged" if receipt["ensemble"] else "no",
+        "data": ", ".join(
+            f"{name}: {about['examples']} images, fingerprint {about['fingerprint']}"
+            for name, about in receipt["data"].items()
+        ),
+        "devices": f"{receipt['devices']['count']} x {receipt['devices']['kind']}",
+        "versions": ", ".join(f"{k} {v}" for k, v in receipt["versions"].items()),
+        "duration": f"{receipt['seconds']:.1f} s",
+        "written": receipt["written"],
+        "receipt": entry.path.as_posix(),
+    }
+    return {
+        "title": f"{receipt['weights']['name']} · {receipt['protocol']}",
+        "facts": facts,
+        "header": header,
+        "rows": rows,
+        "panels": [
+            {
+                "name": path.stem,
+                "data": base64.b64encode(path.read_bytes()).decode("ascii"),
+            }
+            for path in entry.panels
+        ],
+    }

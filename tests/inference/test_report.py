@@ -1,0 +1,143 @@
+"""Tables and pages from receipts."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import errors
+from dpjax.inference import receipts, report
+
+TEMPLATE = Path(__file__).parents[2] / "dpjax/cli/templates/report.html"
+
+
+def receipt(
+    name="ours", *, written="2026-01-01T00:00:00Z", ensemble=False, psnr=29.304
+):
+    values = {"psnr": psnr, "ssim": 0.8312, "psnr_input": 14.1512, "ssim_input": 0.17}
+    rows = [
+        {"source": "set12", "id": i, "condition": c, "psnr": psnr + d}
+        for i, d in (("lena", 1.0), ("<b>man", -1.0))
+        for c in ("noise25", "noise50")
+    ]
+    content = {
+        "kind": "receipt",
+        "format": receipts.FORMAT,
+        "weights": {"name": name, "sha256": "a" * 64},
+        "model": {"type": "Model", "name": "rednet30"},
+        "protocol": "dncnn",
+        "ensemble": ensemble,
+        "data": {"set12": {"examples": 2, "fingerprint": "f00"}},
+        "metric": "psnr",
+        "metric_is_high": True,
+        "best": psnr,
+        "summary": {"set12": {"noise25": values, "noise50": values}},
+        "rows": rows,
+        "versions": {"jax": "0.10.2"},
+        "devices": {"kind": "cpu", "platform": "cpu", "count": 1, "processes": 1},
+        "seconds": 3.25,
+        "written": written,
+    }
+    return {**content, "checksum": receipts._checksum(content)}
+
+
+def entries(folder, *many):
+    for i, one in enumerate(many):
+        receipts.write(folder / f"r{i}.json", one)
+    return report.load([folder])
+
+
+def test_the_table_shows_before_and_after_and_links_its_receipt(tmp_path):
+    folder = tmp_path / "results"
+    table = report.markdown(entries(folder, receipt()), relative_to=tmp_path)
+    header, rule, first, second = table.splitlines()
+    assert header == ("| weights | images | condition | PSNR (dB) | SSIM | protocol |")
+    assert set(rule) <= set("|-: ")
+    assert first == (
+        "| ours | set12 (2) | noise25 | 14.15 → 29.30 | 0.1700 → 0.8312 "
+        "| [dncnn](results/r0.json) |"
+    )
+    assert "noise50" in second
+
+
+def test_the_newest_receipt_wins_and_the_ensemble_is_another_line(tmp_path):
+    table = report.lines(
+        entries(
+            tmp_path,
+            receipt(written="2026-02-01T00:00:00Z", psnr=30.0),
+            receipt(written="2026-01-01T00:00:00Z", psnr=20.0),
+            receipt(ensemble=True, psnr=31.0),
+            receipt("another", psnr=28.0),
+        )
+    )
+    got = [(x.weights, x.protocol, x.condition, x.values["psnr"]) for x in table]
+    assert got == [
+        ("another", "dncnn", "noise25", 28.0),
+        ("another", "dncnn", "noise50", 28.0),
+        ("ours", "dncnn", "noise25", 30.0),
+        ("ours", "dncnn", "noise50", 30.0),
+        ("ours", "dncnn+", "noise25", 31.0),
+        ("ours", "dncnn+", "noise50", 31.0),
+    ]
+
+
+def test_the_table_replaces_what_stood_between_the_markers():
+    document = f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\nafter\n"
+    once = report.insert(document, "| new |")
+    assert once == f"# A\n\n{report.BEGIN}\n| new |\n{report.END}\n\nafter\n"
+    assert report.insert(once, "| new |") == once
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "nothing",
+        report.BEGIN,
+        f"{report.BEGIN}{report.BEGIN}{report.END}",
+        f"{report.END}\n{report.BEGIN}",
+    ],
+)
+def test_documents_without_their_markers_are_refused(document):
+    with pytest.raises(errors.UserError, match="results:begin"):
+        report.insert(document, "| new |")
+
+
+def test_the_page_holds_scores_images_and_escapes_names(tmp_path, photo):
+    (tmp_path / "r0").mkdir()
+    PIL.Image.fromarray(photo[:9, :9]).save(tmp_path / "r0" / "00-lena.png")
+    page = report.page(entries(tmp_path, receipt()), TEMPLATE.read_text())
+    assert "14.15 → 29.30" in page
+    assert "30.30" in page  # lena, by image
+    assert "&lt;b&gt;man" in page
+    assert "<b>man" not in page
+    assert len(re.findall("data:image/png;base64,iVBOR", page)) == 1
+    # Self-contained: nothing is fetched from anywhere.
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_terminal_tables_are_aligned():
+    header, rows = report.image_table(receipt())
+    assert header == ["image", "noise25 psnr", "noise50 psnr"]
+    assert rows[0] == ["set12/lena", "30.30", "30.30"]
+    lines = report.text_table(header, rows).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    header, rows = report.summary_table(receipt())
+    assert header == ["images", "condition", "PSNR (dB)", "SSIM"]
+    assert rows[0] == ["set12 (2)", "noise25", "14.15 → 29.30", "0.1700 → 0.8312"]
+
+
+def test_values_get_the_digits_they_deserve():
+    assert report.format_value(29.3041) == "29.30"
+    assert report.format_value(-12.0) == "-12.00"
+    assert report.format_value(0.83119) == "0.8312"
+    assert report.format_value(np.inf) == "inf"
+
+
+def test_a_damaged_receipt_stops_the_report(tmp_path):
+    entries(tmp_path, receipt())
+    path = tmp_path / "r0.json"
+    path.write_text(path.read_text().replace("29.304", "39.304"))
+    with pytest.raises(errors.DataError, match="was changed"):
+        report.load([tmp_path])
