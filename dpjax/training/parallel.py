@@ -171,7 +171,7 @@ def use_cpu_cores(batch_size: int, cores: int) -> None:
         batch_size: the number of devices is a divisor of this.
         cores: physical cores at hand.
     """
-    if jax.config.jax_num_cpu_devices > 1:
+    if jax.config.jax_num_cpu_devices > 0:  # the user has spoken
         return
     count = max(n for n in range(1, cores + 1) if batch_size % n == 0)
     try:
