@@ -7,6 +7,7 @@ run, and neither threads nor workers nor processes change what a global batch ho
 
 import collections
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -99,6 +100,8 @@ class Stream(Iterator):
             dataset: a grain `IterDataset`.
         """
         self._iterator = iter(dataset)
+        # Also when the program ends: grain's own clean-up comes too late then.
+        self._end = weakref.finalize(self, self._iterator.close)
 
     def __next__(self) -> dict[str, np.ndarray]:
         """Returns the next batch.
@@ -118,9 +121,8 @@ class Stream(Iterator):
 
     def close(self) -> None:
         """Ends threads and workers; the stream is then exhausted."""
-        iterator, self._iterator = self._iterator, None
-        if iterator is not None and hasattr(iterator, "close"):
-            iterator.close()
+        self._iterator = None
+        self._end()
 
     def __enter__(self) -> "Stream":
         """Returns the stream, to be closed at the end of the block.

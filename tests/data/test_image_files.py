@@ -188,7 +188,7 @@ def test_missing_tiny_and_float_files_are_refused(tmp_path):
     one = _save(PIL.Image.new("RGB", (1, 1)), tmp_path / "one.png")
     with pytest.raises(errors.DataError, match="1x1 pixels; at least 8x8"):
         image_files.load(one)
-    with pytest.raises(errors.DataError, match="Cannot read .*none.png"):
+    with pytest.raises(errors.DataError, match=r"Cannot read .*none\.png"):
         image_files.load(tmp_path / "none.png")
     real = _save(PIL.Image.new("F", (32, 32)), tmp_path / "f.tif")
     with pytest.raises(errors.DataError, match="floating-point"):
