@@ -1,0 +1,264 @@
+"""Weights on disk: a safetensors file, and a card that says what it holds.
+
+The file carries its own card and a checksum, so that it is whole by itself and a
+flipped byte is found.  NAME.json beside it is the same card for people and programs;
+scores may be added to it later.  Nothing here runs code that a file brings along.
+"""
+
+import dataclasses
+import fnmatch
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+from flax import traverse_util
+from safetensors import numpy as safetensors_numpy
+
+from dpjax import errors
+from dpjax.weights import matching
+
+FORMAT = 1
+check_matches = matching.check_matches  # whoever loads must check
+_RELEASED = pathlib.Path(__file__).parent / "released"
+_OF_A_RUN = ("weights/best.safetensors", "weights/last.safetensors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What `load` found.
+
+    Attributes:
+        variables: collections of a Flax module, NumPy arrays; floats are float32.
+        card: JSON values: "name", "model", "task", "sha256" of the file, and more.
+    """
+
+    variables: dict[str, Any]
+    card: dict[str, Any]
+
+
+def save(
+    path: str | os.PathLike,
+    variables: Mapping[str, Any],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> dict[str, Any]:
+    """Writes weights and their card, each completely or not at all.
+
+    Args:
+        path: a .safetensors file; its folder is made, old files are replaced.
+        variables: collections of a Flax module, `{"params": ...}`.
+        card: JSON values; "name" defaults to that of the file.
+        half: store floats in 16 bits, half the size; `load` gives float32 again.
+
+    Returns:
+        The card as written, with "format", "stored" and "sha256".
+
+    Raises:
+        UserError: another ending, or a number too large for 16 bits.
+        StorageError: the place cannot be written.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".safetensors":
+        raise errors.UserError(
+            f"Weights are written as .safetensors, got {path.name}. Use "
+            f"{path.with_suffix('.safetensors').name}."
+        )
+    arrays = {
+        name: np.ascontiguousarray(_narrow(name, np.asarray(value), half))
+        for name, value in traverse_util.flatten_dict(variables, sep="/").items()
+    }
+    stored = sorted({str(a.dtype) for a in arrays.values()})
+    whole = {"format": FORMAT, "name": path.stem, **card, "stored": stored}
+    whole.pop("sha256", None)  # of the file, so it cannot stand inside the file
+    text = json.dumps(whole, sort_keys=True)
+    data = safetensors_numpy.save(
+        arrays, metadata={"card": text, "checksum": _checksum(text, arrays)}
+    )
+    whole["sha256"] = hashlib.sha256(data).hexdigest()
+    _replace(path, data)
+    _replace(path.with_suffix(".json"), json.dumps(whole, indent=2).encode() + b"\n")
+    return whole
+
+
+def load(name_or_path: str | os.PathLike) -> Weights:
+    """Returns weights and their card.
+
+    Args:
+        name_or_path: a released name, a .safetensors file, or the folder of a run,
+            whose best weights are taken.
+
+    Returns:
+        Variables and card.
+
+    Raises:
+        UserError: no such weights, or a file of another kind.
+        StorageError: the file cannot be read or is damaged.
+    """
+    path = find(name_or_path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise errors.StorageError(f"Cannot read {path}: {error.strerror}.") from error
+    try:
+        metadata = _metadata(data)
+        arrays = safetensors_numpy.load(data)
+    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise errors.StorageError(
+            f"{path} is damaged: {error}. Copy or download it again."
+        ) from error
+    card = _card(path, arrays, metadata, hashlib.sha256(data).hexdigest())
+    if card.get("format", FORMAT) > FORMAT:
+        raise errors.UserError(
+            f"{path} has weight format {card['format']}, this version of dpjax reads "
+            f"{FORMAT}. Update dpjax."
+        )
+    floats = {name: _widen(value) for name, value in arrays.items()}
+    return Weights(traverse_util.unflatten_dict(floats, sep="/"), card)
+
+
+def list_released(pattern: str = "*") -> list[str]:
+    """Returns the names of the weights that come with this package, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "rednet*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    names = (path.stem for path in _RELEASED.glob("*.safetensors"))
+    return sorted(fnmatch.filter(names, pattern))
+
+
+def find(name_or_path: str | os.PathLike) -> pathlib.Path:
+    """Returns the file that a name or path of weights means.
+
+    Args:
+        name_or_path: a released name, a .safetensors file, or the folder of a run.
+
+    Returns:
+        The .safetensors file; it exists.
+
+    Raises:
+        UserError: no such weights, with the nearest names, or a file of another kind.
+    """
+    path = pathlib.Path(name_or_path)
+    if str(name_or_path) in list_released():
+        return _RELEASED / f"{name_or_path}.safetensors"
+    if path.is_dir():
+        for inner in _OF_A_RUN:
+            if (path / inner).is_file():
+                return path / inner
+        raise errors.UserError(
+            f"{path} holds no {' or '.join(_OF_A_RUN)}. Give the folder of a run that "
+            "was evaluated at least once, or a .safetensors file."
+        )
+    if path.suffix == ".safetensors" and path.is_file():
+        return path
+    if path.is_file():
+        raise errors.UserError(
+            f"{path} is not a .safetensors file. `python -m dpjax convert MODEL {path} "
+            "-o NAME.safetensors` reads weights of other frameworks."
+        )
+    if path.suffix or len(path.parts) != 1:
+        raise errors.UserError(f"{path} does not exist.")
+    raise errors.unknown_name("weights", str(name_or_path), list_released())
+
+
+def _narrow(name: str, value: np.ndarray, half: bool) -> np.ndarray:
+    if not half or value.dtype.kind != "f":
+        return value
+    with np.errstate(over="ignore"):
+        narrow = value.astype(np.float16)
+    if np.isfinite(value).all() and not np.isfinite(narrow).all():
+        raise errors.UserError(
+            f"{name} holds {np.abs(value).max():g}, too large for 16 bits. Save with "
+            "half=False."
+        )
+    return narrow
+
+
+def _widen(value: np.ndarray) -> np.ndarray:
+    is_narrow = value.dtype == np.float16 or value.dtype.name == "bfloat16"
+    return value.astype(np.float32) if is_narrow else value
+
+
+def _checksum(card: str, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(card.encode())
+    for name in sorted(arrays):
+        value = arrays[name]
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The text that a safetensors file carries beside its arrays."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise ValueError(f"it ends after {len(data)} bytes, inside its header")
+    return json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+
+
+def _card(
+    path: pathlib.Path,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+    sha256: str,
+) -> dict[str, Any]:
+    """The card beside the file if it belongs to it, else the one inside."""
+    beside = path.with_suffix(".json")
+    try:
+        card = json.loads(beside.read_text())
+        is_current = card["sha256"] == sha256
+    except FileNotFoundError:
+        card, is_current = None, False
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if "card" not in metadata:
+            raise errors.StorageError(
+                f"{beside}, the card of {path.name}, is damaged: {error}. Copy or "
+                "download both files again."
+            ) from error
+        card, is_current = None, False
+    if is_current:
+        return card
+    # A run that dies between its two writes leaves the card of the older file.
+    if "card" in metadata:
+        if _checksum(metadata["card"], arrays) != metadata.get("checksum"):
+            raise errors.StorageError(
+                f"{path} is damaged: its checksum does not match its contents. Copy or "
+                "download it again."
+            )
+        return {**json.loads(metadata["card"]), "sha256": sha256}
+    if card is not None:
+        raise errors.StorageError(
+            f"{path} is damaged, or {beside.name} belongs to another file: its sha256 "
+            f"is {sha256[:12]}..., the card says {str(card['sha256'])[:12]}.... Copy "
+            "or download both again."
+        )
+    raise errors.UserError(
+        f"{path} has no card: another program wrote it. `python -m dpjax convert MODEL "
+        f"{path} -o NAME.safetensors` reads weights of other frameworks."
+    )
+
+
+def _replace(path: pathlib.Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a crash may leave the new name, empty
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise errors.StorageError(
+            f"Cannot write {path}: {error.strerror}. Free some space or choose another "
+            "place."
+        ) from error
