@@ -65,7 +65,9 @@ class RedNet(nn.Module):
                 f"RedNet wants channels >= 1 and skip_every >= 0, got "
                 f"channels={self.channels}, skip_every={self.skip_every}."
             )
-        if len(self._widths) != self.depth // 2 or min(self._widths) < 1:
+        if len(self._widths) != self.depth // 2 or not all(
+            isinstance(width, int) and width >= 1 for width in self._widths
+        ):
             raise errors.UserError(
                 f"RedNet(depth={self.depth}) wants {self.depth // 2} widths >= 1, one "
                 f"for each convolution, got {self.widths}."

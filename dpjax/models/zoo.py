@@ -33,6 +33,7 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
+_SCALARS = {bool: (bool,), int: (int,), float: (int, float)}  # True is no int here
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -87,10 +88,16 @@ def create_module(
     build = _MODELS[name]
     if compute_dtype not in _DTYPES:
         raise errors.unknown_name("compute_dtype", compute_dtype, _DTYPES)
-    known = [p for p in inspect.signature(build).parameters if p not in _NOT_OPTIONS]
-    for option in options:
+    parameters = inspect.signature(build).parameters
+    known = [p for p in parameters if p not in _NOT_OPTIONS]
+    for option, value in options.items():
         if option not in known:
             raise errors.unknown_name(f"option of {name}", option, known)
+        kind = parameters[option].annotation
+        if kind in _SCALARS and type(value) not in _SCALARS[kind]:
+            raise errors.UserError(
+                f"Option {option} of {name} wants {kind.__name__}, got {value!r}."
+            )
     return build(dtype=jnp.dtype(compute_dtype), **options)
 
 

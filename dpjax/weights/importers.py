@@ -109,9 +109,9 @@ def rednet_variables(
     if unknown:
         shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise errors.DataError(
-            f"{len(unknown)} of {len(arrays)} arrays are not part of a RED-Net: {shown}. "
-            "Understood are names such as conv_layers.0.0.weight, conv1.weight, conv1_w "
-            "and conv1/0."
+            f"{len(unknown)} of {len(arrays)} arrays are not part of a RED-Net: "
+            f"{shown}. Understood are names such as conv_layers.0.0.weight, "
+            "conv1.weight, conv1_w and conv1/0."
         )
     half = max(len(params) // 2, 1)
     wanted = {

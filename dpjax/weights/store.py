@@ -167,7 +167,13 @@ def find(name_or_path: str | os.PathLike) -> pathlib.Path:
         )
     if path.suffix or len(path.parts) != 1:
         raise errors.UserError(f"{path} does not exist.")
-    raise errors.unknown_name("weights", str(name_or_path), list_released())
+    known = list_released()
+    if not known:
+        raise errors.UserError(
+            f"Unknown weights {str(name_or_path)!r}, and none come with this package. "
+            "Give a .safetensors file or the folder of a run."
+        )
+    raise errors.unknown_name("weights", str(name_or_path), known)
 
 
 def _narrow(name: str, value: np.ndarray, half: bool) -> np.ndarray:

@@ -96,6 +96,10 @@ def test_presets_have_the_published_widths():
         ("rednet30", {"dtype": "x"}, "Unknown option of rednet30 'dtype'"),
         ("rednet30", {"compute_dtype": "bf16"}, "compute_dtype 'bf16'.*bfloat16"),
         ("rednet30", {"widths": (64, 64)}, "wants 15 widths"),
+        ("rednet30", {"widths": "sixty-four"}, "wants 15 widths"),
+        ("rednet30", {"channels": "x"}, "channels of rednet30 wants int, got 'x'"),
+        ("rednet30", {"stride": True}, "stride of rednet30 wants int, got True"),
+        ("rednet30", {"global_residual": 1}, "wants bool, got 1"),
     ],
 )
 def test_misspelt_requests_name_the_nearest(name, options, message):

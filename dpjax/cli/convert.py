@@ -1,0 +1,103 @@
+"""`python -m dpjax convert`: weights of other frameworks as ours.
+
+python -m dpjax convert rednet30 model.pth -o name.safetensors --option stride=2
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import tyro
+
+from dpjax import config, errors
+from dpjax.cli import experiments
+from dpjax.models import zoo
+from dpjax.tasks import restoration
+from dpjax.weights import importers, store
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Writes weights of PyTorch or Caffe as safetensors with a card.
+
+    No code of the file is run.  A last rectification, which some implementations have,
+    is left out: pictures are clipped anyway.
+
+    Attributes:
+        model: name of the network, as `python -m dpjax list` shows it.
+        source: .pth or .pt of torch.save, .safetensors, or .npz with arrays in the
+            layout of Caffe (conv1_w, conv1_b or conv1/0, conv1/1).
+        output: the .safetensors file to write.
+        option: options of the network, as NAME=VALUE; channels follow from the file.
+        config: config file whose task the weights serve; default is denoising.
+        transposed: exchange height and width of the kernels, for networks trained with
+            MATLAB's Caffe.
+        half: store 16 bits a number.
+        licence: of the weights, for the card.
+    """
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+    option: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    transposed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Converts one file and says what it became.
+
+    Args:
+        arguments: what was typed after `convert`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UserError: an unknown model or option, or weights of another network.
+        DataError: a file that is damaged, or holds something else.
+        StorageError: the result cannot be written.
+    """
+    options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
+    chosen = dict(map(_parse, options.option))
+    zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
+    arrays = importers.read_arrays(options.source)
+    variables = importers.rednet_variables(arrays, transposed=options.transposed)
+    channels = variables["params"]["conv1"]["kernel"].shape[2]
+    chosen.setdefault("channels", channels)
+    module = zoo.create_module(options.model, **chosen)
+    store.check_matches(variables, module, name=str(options.source))
+    task = restoration.Restoration(space="rgb" if channels == 3 else "gray")
+    if options.config is not None:
+        task = experiments.read_config(options.config).task
+    card = {
+        "name": options.output.stem,
+        "model": config.encode(config.Model(options.model, chosen)),
+        "task": config.encode(task),
+        "config": None,
+        "scores": [],
+        "trained_on": f"unknown: converted from {options.source.name}",
+        "licence": options.licence,
+    }
+    card = store.save(options.output, variables, card, half=options.half)
+    count = sum(array.size for array in jax.tree.leaves(variables))
+    print(
+        f"{options.output}: {options.model}, {count:,} parameters, sha256 "
+        f"{card['sha256'][:12]}"
+    )
+    return 0
+
+
+def _parse(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise errors.UserError(f"--option wants NAME=VALUE, got {text!r}.")
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except ValueError:
+        return name, value
