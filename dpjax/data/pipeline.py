@@ -6,6 +6,7 @@ run, and neither threads nor workers nor processes change what a global batch ho
 """
 
 import collections
+import gc
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -99,9 +100,9 @@ class Stream(Iterator):
         Args:
             dataset: a grain `IterDataset`.
         """
-        self._iterator = iter(dataset)
+        self._held = [iter(dataset)]
         # Also when the program ends: grain's own clean-up comes too late then.
-        self._end = weakref.finalize(self, self._iterator.close)
+        self._end = weakref.finalize(self, _close, self._held)
 
     def __next__(self) -> dict[str, np.ndarray]:
         """Returns the next batch.
@@ -112,16 +113,15 @@ class Stream(Iterator):
         Raises:
             DataError: a record is damaged.
         """
-        if self._iterator is None:
+        if not self._held:
             raise StopIteration
-        batch = next(self._iterator)
+        batch = next(self._held[0])
         # Workers hand over shared memory that must be given back at once: grain loses
         # what is still held when the interpreter exits.
         return {name: _own(array) for name, array in batch.items()}
 
     def close(self) -> None:
         """Ends threads and workers; the stream is then exhausted."""
-        self._iterator = None
         self._end()
 
     def __enter__(self) -> "Stream":
@@ -203,6 +203,13 @@ def device_prefetch(
         An iterator; its `waited_s` is the time lost waiting for data.
     """
     return DevicePrefetch(iterator, put, size)
+
+
+def _close(held: list[Any]) -> None:
+    """Closes the iterator and lets go of it while its modules are still there."""
+    while held:
+        held.pop().close()
+    gc.collect()  # grain's iterators refer to themselves
 
 
 def _own(array: np.ndarray) -> np.ndarray:

@@ -207,8 +207,6 @@ if __name__ == "__main__":
     source = sources.open_sources(["photos"])
     stream = pipeline.train_stream(source, image, data=data, seed=0)
     kept = [next(stream) for _ in range(3)]
-    if sys.argv[2] == "close":
-        stream.close()
     for name in ("tensorflow", "torch"):
         assert name not in sys.modules, name
     print("done")
@@ -216,14 +214,11 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-@pytest.mark.parametrize("ending", ["close", "leave"])
-def test_a_program_ends_without_noise_and_without_tensorflow(
-    photos, tmp_path, workers, ending
-):
+def test_a_program_ends_without_noise_and_without_tensorflow(photos, tmp_path, workers):
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)
     result = subprocess.run(
-        [sys.executable, str(program), workers, ending],
+        [sys.executable, str(program), workers],
         capture_output=True,
         text=True,
         timeout=100,
