@@ -20,6 +20,7 @@ from flax import traverse_util
 from safetensors import numpy as safetensors_numpy
 
 from dpjax import errors
+from dpjax.data import storage
 from dpjax.weights import matching
 
 FORMAT = 1
@@ -81,8 +82,10 @@ def save(
         arrays, metadata={"card": text, "checksum": _checksum(text, arrays)}
     )
     whole["sha256"] = hashlib.sha256(data).hexdigest()
-    _replace(path, data)
-    _replace(path.with_suffix(".json"), json.dumps(whole, indent=2).encode() + b"\n")
+    storage.replace(path, data)
+    storage.replace(
+        path.with_suffix(".json"), json.dumps(whole, indent=2).encode() + b"\n"
+    )
     return whole
 
 
@@ -165,7 +168,7 @@ def find(name_or_path: str | os.PathLike) -> pathlib.Path:
             f"{path} is not a .safetensors file. `python -m dpjax convert MODEL {path} "
             "-o NAME.safetensors` reads weights of other frameworks."
         )
-    if path.suffix or len(path.parts) != 1:
+    if path.suffix == ".safetensors" or len(path.parts) != 1:
         raise errors.UserError(f"{path} does not exist.")
     known = list_released()
     if not known:
@@ -251,20 +254,3 @@ def _card(
         f"{path} has no card: another program wrote it. `python -m dpjax convert MODEL "
         f"{path} -o NAME.safetensors` reads weights of other frameworks."
     )
-
-
-def _replace(path: pathlib.Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a crash may leave the new name, empty
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise errors.StorageError(
-            f"Cannot write {path}: {error.strerror}. Free some space or choose another "
-            "place."
-        ) from error
