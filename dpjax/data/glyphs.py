@@ -10,9 +10,11 @@ import numpy as np
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-_FONT_PX = 32
-_ROWS = slice(6, 40)  # from above the tallest letter to below the deepest
-_WIDTH = 22
+_FINE = 4  # letters are drawn that much larger than they are stored
+_FONT_PX = 32 * _FINE
+_ROWS = slice(6 * _FINE, 40 * _FINE)  # above the tallest letter, below the deepest
+_WIDTH = 22 * _FINE
+_GAP = 2 * _FINE
 
 
 @functools.cache
@@ -31,23 +33,22 @@ def atlas() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cells = []
     for letter in LETTERS:
         left, _, right, _ = font.getbbox(letter)
-        page = Image.new("L", (right - left, _ROWS.stop + 4))
+        page = Image.new("L", (right - left, _ROWS.stop))
         ImageDraw.Draw(page).text((-left, 0), letter, fill=255, font=font)
-        if page.width > _WIDTH - 2:  # m and w are squeezed into the common width
-            page = page.resize((_WIDTH - 2, page.height))
-        cell = np.zeros((page.height, _WIDTH), bool)
+        if page.width > _WIDTH - _GAP:  # m and w are squeezed into the common width
+            page = page.resize((_WIDTH - _GAP, page.height))
         start = (_WIDTH - page.width) // 2
-        cell[:, start : start + page.width] = np.asarray(page) > 127
-        cells.append(cell)
-    ink = np.stack(cells)[:, _ROWS]
-    distance = np.stack(
-        [
-            ndimage.distance_transform_edt(~cell) - ndimage.distance_transform_edt(cell)
-            for cell in ink
-        ]
-    ).astype(np.float32)
+        ink = np.zeros((_ROWS.stop, _WIDTH), bool)
+        ink[:, start : start + page.width] = np.asarray(page) > 127
+        outside = ndimage.distance_transform_edt(~ink)
+        inside = ndimage.distance_transform_edt(ink)
+        cells.append((outside - inside)[_ROWS])
+    distance = np.stack(cells) / _FINE
+    shape = (len(cells), -1, _FINE, _WIDTH // _FINE, _FINE)
+    distance = distance.reshape(shape).mean((2, 4)).astype(np.float32)
     pens = np.linspace(-2.0, 6.0, 33, dtype=np.float32)
-    fills = np.array([(distance < pen).mean() for pen in pens], np.float32)
+    between = ndimage.zoom(distance, (1, 3, 3), order=1)  # as it will be sampled
+    fills = np.array([(between < pen).mean() for pen in pens], np.float32)
     for array in (distance, pens, fills):
         array.setflags(write=False)
     return distance, pens, fills

@@ -129,20 +129,23 @@ class TextMask(Overlay):
         smallest = self.size_px[0]
         lines = math.ceil(h / smallest) + 2
         columns = math.ceil(w / (smallest * cell_w / cell_h)) + 2
-        keys = jax.random.split(key, 7)
-        uniform = jax.random.uniform
-        height = uniform(keys[0], minval=smallest, maxval=self.size_px[1])
+        # Few draws of many numbers: each draw costs a second of compilation.
+        shape_key, letter_key = jax.random.split(key)
+        ways = jax.random.uniform(shape_key, (5 + lines,))
+        draws = jax.random.uniform(letter_key, (2, lines, columns))
+        # Else the compiler draws anew for every pixel that looks a letter up.
+        ways, draws = jax.lax.optimization_barrier((ways, draws))
+        height = _within(ways[0], self.size_px)
         width = height * (cell_w / cell_h)
-        pitch = uniform(keys[1], minval=1.0, maxval=1.4)  # line spacing, in heights
-        shown = uniform(keys[2], minval=0.7, maxval=1.0)  # the others are spaces
-        target = uniform(keys[3], minval=self.coverage[0], maxval=self.coverage[1])
+        pitch = _within(ways[1], (1.0, 1.4))  # line spacing, in heights
+        shown = _within(ways[2], (0.7, 1.0))  # the others are spaces
         # The pen that inks as much as is wanted.
+        target = _within(ways[3], self.coverage)
         pen = jnp.interp(target * pitch / shown, fills, weights)
+        start = ways[4:]  # each line begins elsewhere
+        letters = (draws[0] * count).astype(jnp.int32)
+        inked = draws[1] < shown
 
-        shape = (lines, columns)
-        letters = jax.random.randint(keys[4], shape, 0, count)
-        inked = uniform(keys[5], shape) < shown
-        start = uniform(keys[6], (lines + 1,))  # each line begins elsewhere
         v = (jnp.arange(h) + 0.5) / (height * pitch) + start[-1]
         line = jnp.floor(v).astype(jnp.int32)
         v = (v - line) * pitch
@@ -192,20 +195,17 @@ class ScratchMask(Overlay):
         one = sum(self.width_px) / 2 * sum(self.length_px) / 2
         # Random scratches that cover s areas in total leave exp(-s) of them bare.
         count = math.ceil(-math.log1p(-self.coverage[1]) * area / one)
-        keys = jax.random.split(key, 7)
-        target = jax.random.uniform(
-            keys[0], minval=self.coverage[0], maxval=self.coverage[1]
-        )
-        shown = jax.random.uniform(keys[1], (count,)) < (
-            -jnp.log1p(-target) * area / one / max(count, 1)
-        )
-        centre = jax.random.uniform(keys[2], (count, 2)) * box - reach
-        angle = jax.random.uniform(keys[3], (count, 1), maxval=2 * math.pi)
-        length = _uniform(keys[4], (count, 1), self.length_px)
-        width = jnp.where(shown, _uniform(keys[5], (count,), self.width_px), 0.0)
+        ways = jax.random.uniform(key, (1 + count * 7,))
+        target, ways = _within(ways[0], self.coverage), ways[1:].reshape(count, 7)
+        expected = -jnp.log1p(-target) * area / one
+        shown = ways[:, 0] * count < expected
+        width = jnp.where(shown, _within(ways[:, 1], self.width_px), 0.0)
+        length = _within(ways[:, 2:3], self.length_px)
+        angle = ways[:, 3:4] * (2 * math.pi)
+        centre = ways[:, 4:6] * box - reach
         along = jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], 1) * length / 2
         across = along[:, ::-1] * jnp.array([-1.0, 1.0])
-        bend = across * _uniform(keys[6], (count, 1), (-0.5, 0.5))
+        bend = across * (ways[:, 6:] - 0.5)
         # A quadratic Bezier curve as eight chords, within half a pixel of it.
         s = jnp.linspace(-1.0, 1.0, 9)[:, None]
         points = centre[:, None] + s * along[:, None] + (1 - s**2) * bend[:, None]
@@ -261,12 +261,12 @@ class Haze(degradation.Degradation):
         Returns:
             float32 [h, w, c].
         """
-        keys = jax.random.split(key, 3)
-        beta, airlight = _uniform(keys[0], (), self.beta), self.airlight
+        level_key, depth_key = jax.random.split(key)
+        ways = jax.random.uniform(level_key, (2,))
         if depth is None:
-            depth = self.random_depth(clean.shape[0], clean.shape[1], keys[2])
-        t = haze.transmission(depth, beta)
-        return haze.add_haze(clean, t, _uniform(keys[1], (), airlight))
+            depth = self.random_depth(clean.shape[0], clean.shape[1], depth_key)
+        t = haze.transmission(depth, _within(ways[0], self.beta))
+        return haze.add_haze(clean, t, _within(ways[1], self.airlight))
 
     def random_depth(self, h: int, w: int, key: jax.Array) -> jax.Array:
         """Returns a smooth depth: far at the top, with broad hills and hollows.
@@ -280,15 +280,15 @@ class Haze(degradation.Degradation):
             Metres within `depth_m`, float32 [h, w].
         """
         waves = 6
-        keys = jax.random.split(key, 4)
+        ways = jax.random.uniform(key, (3, waves + 1))
         # Radians per pixel: wavelengths of 60 to 600 pixels, in every direction.
-        rate = 2 * math.pi / jnp.exp(_uniform(keys[0], (waves,), (4.1, 6.4)))
-        angle, phase = jax.random.uniform(keys[1], (2, waves), maxval=2 * math.pi)
+        rate = 2 * math.pi / jnp.exp(_within(ways[0, :waves], (4.1, 6.4)))
+        angle, phase = ways[1:, :waves] * (2 * math.pi)
         row, column = jnp.arange(h)[:, None, None], jnp.arange(w)[None, :, None]
         path = row * jnp.sin(angle) + column * jnp.cos(angle)
         hills = jnp.cos(rate * path + phase).sum(-1)
-        slope = _uniform(keys[2], (), (0.0, 4.0)) * (0.5 - jnp.arange(h) / h)
-        start = jax.random.normal(keys[3])
+        slope = _within(ways[0, waves], (0.0, 4.0)) * (0.5 - jnp.arange(h) / h)
+        start = _within(ways[1, waves], (-1.5, 1.5))
         near, far = self.depth_m
         return near + (far - near) * jax.nn.sigmoid(hills + slope[:, None] + start)
 
@@ -305,8 +305,8 @@ class Haze(degradation.Degradation):
         return haze.add_haze(image / 255.0, t, airlight).astype(np.float32)
 
 
-def _uniform(key, shape, pair):
-    return jax.random.uniform(key, shape, minval=pair[0], maxval=pair[1])
+def _within(share, pair):
+    return pair[0] + (pair[1] - pair[0]) * share
 
 
 def _between(atlas, letter, y, x):
