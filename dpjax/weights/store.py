@@ -78,9 +78,9 @@ def save(
     whole = {"format": FORMAT, "name": path.stem, **card, "stored": stored}
     whole.pop("sha256", None)  # of the file, so it cannot stand inside the file
     text = json.dumps(whole, sort_keys=True)
-    data = safetensors_numpy.save(
-        arrays, metadata={"card": text, "checksum": _checksum(text, arrays)}
-    )
+    # One entry, because safetensors writes several of them in random order.
+    inside = json.dumps({"card": text, "checksum": _checksum(text, arrays)})
+    data = safetensors_numpy.save(arrays, metadata={"dpjax": inside})
     whole["sha256"] = hashlib.sha256(data).hexdigest()
     storage.replace(path, data)
     storage.replace(
@@ -207,11 +207,12 @@ def _checksum(card: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The text that a safetensors file carries beside its arrays."""
+    """The card and checksum inside a safetensors file; empty if it is not ours."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise ValueError(f"it ends after {len(data)} bytes, inside its header")
-    return json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    return json.loads(metadata["dpjax"]) if "dpjax" in metadata else {}
 
 
 def _card(
