@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         UserError: no such command, with the nearest ones.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Not list(): the command of that name is a module of this package once it loads.
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else errors.UserError.exit_code

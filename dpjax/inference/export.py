@@ -5,12 +5,11 @@ on CPU, GPU and TPU.  StableHLO of `jax.export` is readable by newer versions of
 a limited time: it is a build product, the safetensors file is the archive.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -20,6 +19,7 @@ import numpy as np
 from jax import export as jax_export
 
 from dpjax import errors
+from dpjax.data import storage
 from dpjax.inference import receipts
 from dpjax.ops import tiles
 from dpjax.weights import store
@@ -73,34 +73,32 @@ def write(
     host = jax.tree.map(np.asarray, variables)
     exported, shape = _export(module, host, weights, platforms, size)
     data = bytes(exported.serialize())
-    with _staged(path) as part:
-        part.write_bytes(data)
-        difference = _difference(part, module, host, weights, size)
-        if not difference <= _TOLERANCE:
-            raise errors.StorageError(
-                f"The exported network differs from the live one by {difference:.2g}, "
-                f"more than {_TOLERANCE:.0e}. Nothing was written."
-            )
-        description = {
-            "kind": "stablehlo",
-            "format": FORMAT,
-            "file": path.name,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "input": {"shape": shape, "dtype": "float32", "range": [0, 1]},
-            "stride": module.stride,
-            "platforms": list(platforms),
-            "weights": "baked",
-            "parity": difference,
-            "card": None if card is None else dict(card),
-            "versions": receipts.versions(),
-        }
-        if weights == "beside":
-            beside = path.with_suffix(".weights.safetensors")
-            store.save(beside, host, dict(card or {}))
-            description["weights"] = beside.name
-        text = json.dumps(description, indent=2) + "\n"
-        with _staged(path.with_suffix(".json")) as note:
-            note.write_text(text)
+    difference = _difference(data, module, host, weights, size)
+    if not difference <= _TOLERANCE:
+        raise errors.StorageError(
+            f"The exported network differs from the live one by {difference:.2g}, more "
+            f"than {_TOLERANCE:.0e}. Nothing was written."
+        )
+    description = {
+        "kind": "stablehlo",
+        "format": FORMAT,
+        "file": path.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "input": {"shape": shape, "dtype": "float32", "range": [0, 1]},
+        "stride": module.stride,
+        "platforms": list(platforms),
+        "weights": "baked",
+        "parity": difference,
+        "card": None if card is None else dict(card),
+        "versions": receipts.versions(),
+    }
+    if weights == "beside":
+        beside = path.with_suffix(".weights.safetensors")
+        store.save(beside, host, dict(card or {}))
+        description["weights"] = beside.name
+    storage.replace(path, data)
+    text = json.dumps(description, indent=2) + "\n"
+    storage.replace(path.with_suffix(".json"), text.encode())
     return description
 
 
@@ -161,9 +159,9 @@ def _export(module, variables, weights, platforms, size):
         ) from error
 
 
-def _difference(part, module, variables, weights, size) -> float:
+def _difference(data, module, variables, weights, size) -> float:
     """The largest difference to the live network, over its largest value."""
-    call = _call(part.read_bytes())
+    call = _call(data)
     live = jax.jit(module.apply)
     unit = module.stride
     sizes = [size] if size else [(5 * unit, 8 * unit), (tiles.round_up(33, unit),) * 2]
@@ -185,22 +183,3 @@ def _call(data: bytes) -> Callable[..., jax.Array]:
         raise errors.DataError(
             f"The StableHLO file cannot be read by jax {jax.__version__}: {error}"
         ) from error
-
-
-@contextlib.contextmanager
-def _staged(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary file that becomes `path` if all goes well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        if isinstance(error, errors.DpjaxError):
-            raise
-        raise errors.StorageError(
-            f"Cannot write {path}: {error.strerror}. Free some space or choose another "
-            "place with -o."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import image_files
+from dpjax.data import image_files, storage
 
 # What each file type can hold; more is reduced when writing.
 _DEEP = (".png", ".tif", ".tiff")
@@ -113,17 +113,7 @@ def write(
             f"A picture of {values.shape[1]} x {values.shape[0]} pixels does not fit "
             f"into a {suffix} file. Choose .png or .tif."
         )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encoded.tobytes())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise errors.StorageError(
-            f"Cannot write {path}: {error.strerror}. Free some space or choose another "
-            "place with -o."
-        ) from error
+    storage.replace(path, encoded.tobytes())
 
 
 def check_suffix(path: str | os.PathLike) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dpjax import config, errors, tasks
+from dpjax import errors, tasks
 from dpjax.inference import ensemble as symmetries
-from dpjax.inference import memory, pictures, windows
-from dpjax.models import zoo
+from dpjax.inference import memory, pictures, trained, windows
 from dpjax.ops import resize
 from dpjax.weights import store
 
@@ -90,23 +89,17 @@ class Predictor:
 
         Raises:
             UserError: unknown weights, or a budget too small for the network.
-            DataError: the weights are damaged.
+            StorageError: the weights are damaged.
         """
-        if not isinstance(weights, store.Weights):
-            weights = store.load(weights)
-        types = config.TYPES + tasks.TYPES
-        self.card: Mapping[str, Any] = weights.card
-        self.name: str = self.card["name"]
-        self.task: tasks.Task = config.decode(self.card["task"], types)
-        model: config.Model = config.decode(self.card["model"], types)
-        self.module = zoo.create_module(
-            model.name, compute_dtype=model.compute_dtype, **model.options
-        )
-        store.check_matches(weights.variables, self.module)
+        loaded = trained.load(weights)
+        self.name: str = loaded.name
+        self.card: Mapping[str, Any] = loaded.card
+        self.task: tasks.Task = loaded.task
+        self.module = loaded.module
         self.memory_bytes = memory_bytes
         engine = windows.Engine(
             self.module,
-            weights.variables,
+            loaded.variables,
             memory_bytes=None if memory_bytes is None else memory_bytes // 2,
         )
         self._engine = symmetries.SelfEnsemble(engine) if ensemble else engine

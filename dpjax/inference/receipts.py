@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from dpjax import config, errors
+from dpjax.data import storage
 from dpjax.inference import evaluate
 from dpjax.tasks import task as tasks
 
@@ -103,18 +104,7 @@ def write(path: str | os.PathLike, receipt: Mapping[str, Any]) -> None:
     Raises:
         StorageError: the place cannot be written.
     """
-    path = pathlib.Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(_text(receipt))
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise errors.StorageError(
-            f"Cannot write the receipt {path}: {error.strerror}. Free some space or "
-            "choose another place."
-        ) from error
+    storage.replace(path, _text(receipt).encode())
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:

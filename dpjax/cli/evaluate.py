@@ -1,0 +1,183 @@
+"""`python evaluate.py`: scores a run or released weights, and writes the receipt."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+
+from dpjax import config, errors
+from dpjax.cli import experiments, startup
+from dpjax.data import storage
+from dpjax.inference import evaluate, receipts, report, trained
+from dpjax.training import workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Scores trained weights and writes a receipt with every image's score.
+
+    evaluate.py --workdir runs/a scores the best weights of a run on the sources of its
+    config; evaluate.py CONFIG --weights NAME scores other weights on those of a config.
+
+    Attributes:
+        config: a file below configs/, with --weights.
+        workdir: folder of a run.
+        weights: a released name, a .safetensors file or the folder of a run.
+        protocol: how degradation, rounding and borders are treated; default: the
+            config's.
+        sources: what to evaluate on, instead of the config's sources.
+        directory: where prepared records live; default: the config's.
+        ensemble: average over the eight flips and rotations.
+        limit: score at most this many images of each source.
+        panels: pictures of the worst images, written beside the receipt.
+        output: the receipt; default: WORKDIR/evaluations/PROTOCOL.json or
+            results/WEIGHTS/CONFIG-PROTOCOL.json.
+        coordinator: host:port of process 0, when several share the work.
+        processes: how many processes share the work.
+        process: index of this process.
+    """
+
+    config: Annotated[
+        tyro.conf.Positional[str | None], tyro.conf.arg(metavar="CONFIG")
+    ] = None
+    workdir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    weights: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    sources: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME:SPLIT")] = ()
+    directory: Annotated[str | None, tyro.conf.arg(name="dir", metavar="DIR")] = None
+    ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    panels: int = 4
+    output: Annotated[
+        Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.json")
+    ] = None
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    process: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Scores, prints the tables, writes receipt and pictures.
+
+    Args:
+        arguments: what was typed after `evaluate.py`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UserError: neither a run nor a config with weights, or an unknown protocol.
+        DataError: sources that are missing or damaged.
+        StorageError: the receipt cannot be written.
+    """
+    options = tyro.cli(Options, args=list(arguments), prog="evaluate.py")
+    experiment = _experiment(options)
+    startup.use_compilation_cache()
+    if options.coordinator is not None or options.processes is not None:
+        jax.distributed.initialize(
+            options.coordinator, options.processes, options.process
+        )
+    loaded = trained.load(options.weights or options.workdir)
+    task, evaluation = experiment.task, experiment.evaluation
+    task.check(dataclasses.replace(experiment, model=loaded.model))
+    sources = evaluate.open_sources(task, experiment.data, evaluation)
+    scores = _evaluate(experiment, loaded, sources)
+    if jax.process_index() != 0:
+        return 0
+    receipt = receipts.build(
+        scores,
+        task=task,
+        model=loaded.model,
+        weights=loaded.card,
+        experiment=loaded.experiment,
+    )
+    path = options.output or _default_output(options, loaded.name, evaluation)
+    receipts.write(path, receipt)
+    rows = evaluate.worst(
+        scores, options.panels, metric=task.best, best_is_high=task.best_is_high
+    )
+    _write_panels(
+        path.with_suffix(""),
+        evaluate.pictures(
+            task, loaded.module, loaded.variables, evaluation, rows, sources
+        ),
+    )
+    print(report.text_table(*report.image_table(receipt)))
+    print()
+    print(report.text_table(*report.summary_table(receipt)))
+    print(
+        f"\n{loaded.name}, protocol {evaluation.protocol}"
+        f"{', self-ensemble' if evaluation.ensemble else ''}: {task.best} "
+        f"{report.format_value(scores.best)} in {scores.seconds:.1f} s. Receipt: {path}"
+    )
+    return 0
+
+
+def _experiment(options: Options) -> config.Experiment:
+    """The experiment whose task, data and evaluation are used, changed as asked."""
+    if options.config is not None and options.weights is not None:
+        experiment = experiments.read_config(options.config)
+    elif options.config is None and options.workdir is not None:
+        experiment = workdir.read_experiment(options.workdir)
+    else:
+        raise errors.UserError(
+            "evaluate.py wants --workdir DIR of a run, or CONFIG --weights NAME."
+        )
+    asked = experiment.evaluation
+    changes = {
+        "protocol": options.protocol or asked.protocol,
+        "ensemble": options.ensemble or asked.ensemble,
+        "limit": asked.limit if options.limit is None else options.limit,
+    }
+    data = {
+        "evaluate": options.sources or experiment.data.evaluate,
+        "directory": options.directory or experiment.data.directory,
+    }
+    return dataclasses.replace(
+        experiment,
+        evaluation=dataclasses.replace(asked, **changes),
+        data=dataclasses.replace(experiment.data, **data),
+    )
+
+
+def _evaluate(experiment, loaded, sources) -> evaluate.Scores:
+    import tqdm
+
+    with tqdm.tqdm(unit="image", disable=None, leave=False) as bar:
+
+        def progress(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return evaluate.evaluate(
+            experiment.task,
+            loaded.module,
+            loaded.variables,
+            experiment.data,
+            experiment.evaluation,
+            sources=sources,
+            progress=progress,
+        )
+
+
+def _default_output(options: Options, name: str, evaluation: config.Evaluation) -> Path:
+    stem = evaluation.protocol + ("-ensemble" if evaluation.ensemble else "")
+    if options.config is None:
+        return options.workdir / "evaluations" / f"{stem}.json"
+    return Path("results") / name / f"{Path(options.config).stem}-{stem}.json"
+
+
+def _write_panels(folder: Path, pictures) -> None:
+    """Numbered from the worst; pictures of an earlier evaluation go away."""
+    import cv2
+
+    for old in folder.glob("*.png"):
+        old.unlink()
+    for i, (name, picture) in enumerate(pictures):
+        flat = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+        encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1]
+        storage.replace(folder / f"{i:02}-{flat}.png", encoded.tobytes())

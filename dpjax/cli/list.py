@@ -1,0 +1,97 @@
+"""`python -m dpjax list [PATTERN]`: what can be named on a command line."""
+
+import dataclasses
+import fnmatch
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import flax.linen as nn
+import jax
+import tyro
+
+from dpjax import errors
+from dpjax.data import builders
+from dpjax.inference import report
+from dpjax.models import zoo
+from dpjax.weights import store
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Lists networks, the weights that come with dpjax, and data sets.
+
+    Attributes:
+        pattern: which names, such as "rednet*".
+    """
+
+    pattern: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATTERN")] = (
+        "*"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the names that match, with what is worth knowing about each.
+
+    Args:
+        arguments: what was typed after `list`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UserError: nothing matches; near names are given.
+    """
+    pattern = tyro.cli(
+        Options, args=list(arguments), prog="python -m dpjax list"
+    ).pattern
+    models = zoo.list_models(pattern)
+    released = store.list_released(pattern)
+    data_sets = sorted(fnmatch.filter(builders.TABLE, pattern))
+    if not (models or released or data_sets):
+        known = [*zoo.list_models(), *store.list_released(), *builders.TABLE]
+        raise errors.unknown_name("model, weights or data set", pattern, known)
+    tables = []
+    if models:
+        header = ["network", "parameters", "halo", "stride"]
+        tables.append(report.text_table(header, [_model(name) for name in models]))
+    if released:
+        header = ["weights", "network", "parameters", "scores"]
+        tables.append(report.text_table(header, [_weights(name) for name in released]))
+    if data_sets:
+        width = max(map(len, data_sets)) + 2
+        rows = [f"{name:<{width}}{_about(name)}" for name in data_sets]
+        tables.append("\n".join(["data set", *rows]))
+    print("\n\n".join(tables))
+    return 0
+
+
+def _model(name: str) -> list[str]:
+    module = zoo.create_module(name)
+    halo = "image" if module.halo is None else str(module.halo)
+    return [name, _parameters(module), halo, str(module.stride)]
+
+
+def _weights(name: str) -> list[str]:
+    # The card is small; the weights themselves are not read for a list.
+    card = json.loads(store.find(name).with_suffix(".json").read_text())
+    model = card["model"]
+    module = zoo.create_module(model["name"], **model["options"])
+    scores = "; ".join(map(_score, card.get("scores", [])))
+    return [name, model["name"], _parameters(module), scores or "-"]
+
+
+def _parameters(module: nn.Module) -> str:
+    shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
+    return f"{sum(math.prod(a.shape) for a in jax.tree.leaves(shapes['params'])):,}"
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    texts = [str(v) for v in score.values() if isinstance(v, str)]
+    numbers = [(k, v) for k, v in score.items() if isinstance(v, float)]
+    return " ".join([*texts, *(f"{k} {report.format_value(v)}" for k, v in numbers)])
+
+
+def _about(name: str) -> str:
+    return (builders.find(name).__doc__ or "").splitlines()[0]

@@ -1,0 +1,147 @@
+"""`python -m dpjax predict WEIGHTS INPUT -o OUTPUT`: weights at work on pictures."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dpjax import errors
+from dpjax.cli import startup
+from dpjax.data import image_files
+from dpjax.inference import pictures, predictor
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Applies trained weights to a picture, or to every picture of a folder.
+
+    Attributes:
+        weights: a released name, a .safetensors file or the folder of a run.
+        source: a picture, or a folder of them.
+        output: where the result goes: a picture file for a picture; for a folder, a
+            folder, in which every result is a .png.
+        ensemble: average over the eight flips and rotations: better, 8 times slower.
+        scale: enlargement, for super-resolution weights.
+        memory_gb: what one picture may take, gigabytes; default: what is free.
+    """
+
+    weights: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="WEIGHTS")]
+    source: Annotated[
+        tyro.conf.Positional[Path], tyro.conf.arg(name="input", metavar="INPUT")
+    ]
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUTPUT")]
+    ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    scale: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    memory_gb: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Predicts, and says what was written.
+
+    Args:
+        arguments: what was typed after `predict`.
+
+    Returns:
+        The exit status: 0, or 3 if some files of a folder could not be used.
+
+    Raises:
+        UserError: unknown weights or option, or no such file.
+        DataError: a file that cannot be decoded.
+        StorageError: the result cannot be written.
+    """
+    options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax predict")
+    # Everything that can be wrong with the command is found before weights are loaded.
+    work = _one_file(options) if options.source.is_file() else _folder(options)
+    if options.memory_gb is not None and not options.memory_gb > 0:
+        raise errors.UserError(
+            f"--memory-gb wants a positive number, got {options.memory_gb}."
+        )
+    startup.use_compilation_cache()
+    predict = predictor.Predictor(
+        options.weights,
+        memory_bytes=options.memory_gb and int(options.memory_gb * 1e9),
+        ensemble=options.ensemble,
+    )
+    task_options = {} if options.scale is None else {"scale": options.scale}
+    if options.source.is_file():
+        ((source, target),) = work
+        result = predict(source, **task_options)
+        result.save(target)
+        height, width = result.image.shape[:2]
+        print(f"{target}: {width} x {height}{_remark(result)}")
+        return 0
+    return _run(predict, work, task_options, options.output)
+
+
+def _one_file(options: Options) -> list[tuple[Path, Path]]:
+    target = options.output
+    if target.is_dir():
+        target = target / options.source.with_suffix(".png").name
+    pictures.check_suffix(target)
+    if target.exists() and target.samefile(options.source):
+        raise errors.UserError(
+            f"{target} is the input; it would be overwritten. Name another output."
+        )
+    return [(options.source, target)]
+
+
+def _folder(options: Options) -> list[tuple[Path, Path]]:
+    source, output = options.source, options.output
+    if not source.exists():
+        raise errors.UserError(f"{source} does not exist. Name a picture or a folder.")
+    if output.is_file() or (output.suffix and not output.is_dir()):
+        raise errors.UserError(
+            f"{source} is a folder, so the output must be a folder too, got {output}."
+        )
+    if output.resolve() == source.resolve():
+        raise errors.UserError(
+            f"Results would mix with the inputs in {source}. Name another folder."
+        )
+    return list(_targets(image_files.find(source), source, output))
+
+
+def _targets(
+    found: Sequence[Path], source: Path, output: Path
+) -> Iterator[tuple[Path, Path]]:
+    inputs = [p for p in found if not p.resolve().is_relative_to(output.resolve())]
+    if not inputs:
+        raise errors.DataError(f"{source} holds no pictures but earlier results.")
+    names = [p.relative_to(source).with_suffix(".png") for p in inputs]
+    for path, name in zip(inputs, names, strict=True):
+        if names.count(name) > 1:  # a.jpg beside a.png
+            name = name.with_name(f"{path.name}.png")
+        yield path, output / name
+
+
+def _run(
+    predict: predictor.Predictor,
+    work: Sequence[tuple[Path, Path]],
+    task_options: dict[str, int],
+    output: Path,
+) -> int:
+    import tqdm
+
+    failures, blended = [], 0
+    with tqdm.tqdm(work, unit="image", disable=None, leave=False) as progress:
+        for source, target in progress:
+            try:
+                result = predict(source, **task_options)
+                blended += not result.exact
+                result.save(target)
+            except errors.StorageError:
+                raise  # it would meet every other file too
+            except errors.DpjaxError as error:
+                failures.append(f"{source}: {error}")
+    print(f"{output}: {len(work) - len(failures)} of {len(work)} pictures")
+    if blended:
+        print(f"{blended} were too large for one window and are blended.")
+    for line in failures:
+        print(f"left out {line}", file=sys.stderr)
+    return errors.DataError.exit_code if failures else 0
+
+
+def _remark(result: predictor.Result) -> str:
+    return "" if result.exact else ", blended: too large for one window"

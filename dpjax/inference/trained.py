@@ -1,0 +1,77 @@
+"""Weights together with the network and the task that their card describes."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+
+from dpjax import config, errors, tasks
+from dpjax.models import zoo
+from dpjax.weights import store
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network with its weights.
+
+    Attributes:
+        name: of the weights.
+        module: the network.
+        variables: its parameters and statistics.
+        task: what it was trained for.
+        model: how the network was configured.
+        experiment: how it was trained, None if that is not known.
+        card: everything that is known, as JSON values.
+    """
+
+    name: str
+    module: nn.Module
+    variables: Mapping[str, Any]
+    task: tasks.Task
+    model: config.Model
+    experiment: config.Experiment | None
+    card: Mapping[str, Any]
+
+
+def load(weights: str | os.PathLike | store.Weights) -> Trained:
+    """Returns weights with their network, after checking that they fit.
+
+    Args:
+        weights: a released name, a .safetensors file, the folder of a run, or weights
+            that are loaded already.
+
+    Returns:
+        Network, weights, task.
+
+    Raises:
+        UserError: no such weights, a card that lacks something, or weights of another
+            shape.
+        StorageError: the file is damaged.
+    """
+    if not isinstance(weights, store.Weights):
+        weights = store.load(weights)
+    card = weights.card
+    missing = [key for key in ("name", "model", "task") if not card.get(key)]
+    if missing:
+        raise errors.UserError(
+            f"The card of {card.get('name', 'these weights')} lacks "
+            f"{' and '.join(missing)}. Save the weights with a complete card."
+        )
+    types = config.TYPES + tasks.TYPES
+    model = config.decode(card["model"], types)
+    module = zoo.create_module(
+        model.name, compute_dtype=model.compute_dtype, **model.options
+    )
+    store.check_matches(weights.variables, module)
+    trained_by = card.get("config")
+    return Trained(
+        name=card["name"],
+        module=module,
+        variables=weights.variables,
+        task=config.decode(card["task"], types),
+        model=model,
+        experiment=None if trained_by is None else config.decode(trained_by, types),
+        card=card,
+    )
