@@ -1,0 +1,96 @@
+"""The converter writes weights that the predictor accepts."""
+
+import numpy as np
+import pytest
+
+from dpjax import config, errors, tasks
+from dpjax.cli import convert
+from dpjax.models import zoo
+from dpjax.tasks import restoration
+from dpjax.weights import store
+
+
+def arrays(channels=3, width=4):
+    rng = np.random.default_rng(0)
+    sizes = [channels, *[width] * 5]
+    made = {}
+    for i in range(5):
+        made[f"conv{i + 1}_w"] = rng.normal(size=(sizes[i + 1], sizes[i], 3, 3))
+        made[f"conv{i + 1}_b"] = rng.normal(size=sizes[i + 1])
+        made[f"deconv{i + 1}_w"] = rng.normal(size=(sizes[5 - i], sizes[4 - i], 3, 3))
+        made[f"deconv{i + 1}_b"] = rng.normal(size=sizes[4 - i])
+    return made
+
+
+@pytest.fixture
+def source(tmp_path):
+    np.savez(tmp_path / "given.npz", **arrays())
+    return str(tmp_path / "given.npz")
+
+
+def run(source, tmp_path, *more, model="rednet10"):
+    output = tmp_path / "out.safetensors"
+    code = convert.main([model, source, "-o", str(output), *more])
+    return code, output
+
+
+def test_a_card_rebuilds_network_and_task(tmp_path, source, capsys):
+    code, output = run(
+        source, tmp_path, "--option", "widths=4", "stride=2", "--licence", "MIT"
+    )
+    assert code == 0
+    weights = store.load(output)
+    assert weights.card["sha256"][:12] in capsys.readouterr().out
+    assert weights.card["licence"] == "MIT"
+    types = config.TYPES + tasks.TYPES
+    model = config.decode(weights.card["model"], types)
+    assert model.options == {"widths": 4, "stride": 2, "channels": 3}
+    module = zoo.create_module(model.name, **model.options)
+    store.check_matches(weights.variables, module)
+    task = config.decode(weights.card["task"], types)
+    assert task == restoration.Restoration(space="rgb")
+    want = arrays()["conv2_w"].transpose(2, 3, 1, 0)
+    got = weights.variables["params"]["conv2"]["kernel"]
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_the_task_comes_from_a_config(tmp_path, source):
+    file = tmp_path / "experiment.py"
+    file.write_text(
+        "from dpjax import config\n"
+        "from dpjax.data import degradations\n"
+        "from dpjax.tasks import restoration\n"
+        "def get_config():\n"
+        "    return config.Experiment(\n"
+        "        task=restoration.Restoration(\n"
+        "            degradations=(degradations.Jpeg((10, 10)),), space='rgb'),\n"
+        "        model=config.Model('rednet10'), optim=config.Optim(),\n"
+        "        data=config.Data((), ()), total_steps=1,\n"
+        "        evaluation=config.Evaluation('red'))\n"
+    )
+    _, output = run(
+        source, tmp_path, "--option", "widths=4", "--config", str(file), "--half"
+    )
+    card = store.load(output).card
+    assert card["task"]["degradations"][0]["type"] == "Jpeg"
+    assert card["stored"] == ["float16"]
+
+
+@pytest.mark.parametrize(
+    ("more", "model", "message"),
+    [
+        ([], "rednet11", "Unknown model 'rednet11'"),
+        (["--option", "stide=2"], "rednet10", "'stide'. Did you mean stride"),
+        (["--option", "stride"], "rednet10", "NAME=VALUE, got 'stride'"),
+        ([], "rednet10", r"given\.npz into RedNet\(.*20 arrays differ"),
+        (["--config", "nowhere.py"], "rednet10", "config file 'nowhere.py'"),
+    ],
+)
+def test_mistakes_are_named_and_nothing_is_written(
+    tmp_path, source, more, model, message
+):
+    if "--config" in more:
+        more = [*more, "--option", "widths=4"]
+    with pytest.raises(errors.UserError, match=message):
+        run(source, tmp_path, *more, model=model)
+    assert not (tmp_path / "out.safetensors").exists()
