@@ -70,7 +70,7 @@ def examine(
                     "picture than when it was prepared. Prepare it with --replace."
                 )
             grey += bool(np.ptp(image, axis=-1).max() == 0)
-            if image.std() < _FLAT_STD_255:
+            if image.std((0, 1)).max() < _FLAT_STD_255:
                 flat.append(record["id"])
         except errors.DataError as error:
             damaged.append(str(error))

@@ -1,0 +1,114 @@
+"""`doctor` finds what was broken on purpose, and nothing where all is well."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import cli, errors
+from dpjax.cli import exits
+from dpjax.data import health, preparation, sources
+
+_CONFIG = """
+from dpjax import config
+from dpjax.tasks import restoration
+from dpjax.data import degradations
+def get_config():
+    return config.Experiment(
+        task=restoration.Restoration(
+            degradations=(degradations.GaussianNoise((25.0, 25.0)),)
+        ),
+        model=config.Model("rednet10"),
+        data=config.Data({train}, {test}, directory={directory!r}),
+        optim=config.Optim(),
+        evaluation=config.Evaluation("red"),
+        total_steps=1,
+    )
+"""
+
+
+def run(*words):
+    return exits.run(lambda: cli.main(["doctor", *map(str, words)]))
+
+
+@pytest.fixture
+def folder(tmp_path, photo):
+    root = tmp_path / "images"
+    root.mkdir()
+    for i in range(3):
+        PIL.Image.fromarray(photo[:, 90 * i : 90 * i + 150]).save(root / f"{i}.png")
+    PIL.Image.fromarray(photo[..., 0]).save(root / "grey.png")
+    PIL.Image.new("RGB", (30, 40), "red").save(root / "red.png")
+    PIL.Image.open(root / "1.png").resize((100, 200)).save(root / "copy.jpg")
+    preparation.prepare(
+        "image_folder", folder=root, directory=tmp_path, config="mine", ratio=1.0
+    )
+    return tmp_path
+
+
+def test_the_machine_alone(capsys):
+    assert run() == 0
+    said = capsys.readouterr().out
+    for word in ("jax ", "grain ", "cores", "GiB free", "devices", "prepared"):
+        assert word in said
+
+
+def test_a_sound_set_with_its_peculiarities(folder, capsys):
+    assert run("image_folder/mine", "--dir", folder) == 0
+    said = capsys.readouterr().out
+    assert "6 images, 1 of them grey" in said
+    assert "smallest 40x30, median 300x150, largest 300x451" in said
+    assert "1 pairs of equal pictures: 1.png = copy.jpg" in said
+    assert "1 images of one colour: red.png" in said
+    assert "Everything is sound." in said
+
+
+def test_damage_is_counted_and_ends_with_3(folder, capsys):
+    file = next(folder.glob("image_folder/mine/*/*-train.array_record*"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert run("image_folder/mine:train", "--dir", folder) == 3
+    said = capsys.readouterr().out
+    assert "!! Record" in said
+    assert str(file) in said
+    assert "See the lines marked !!." in said
+
+
+def test_overlap_between_sets_is_shown(folder, capsys):
+    assert (
+        run("image_folder/mine:train", "image_folder/mine:train-0.png", "--dir", folder)
+        == 0
+    )
+    assert "share pictures: 1.png = 1.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_an_experiment_is_checked_for_leakage(folder, tmp_path, capsys, leaks):
+    test = "image_folder/mine:train" if leaks else "photos:test"
+    train = "image_folder/mine:train" if leaks else "photos:train"
+    path = tmp_path / "experiment.py"
+    path.write_text(_CONFIG.format(train=(train,), test=(test,), directory=str(folder)))
+    assert run("--config", path) == (errors.DataError.exit_code if leaks else 0)
+    said = capsys.readouterr().out
+    assert ("would be scored on pictures" if leaks else "share no picture") in said
+
+
+def test_what_is_not_prepared_is_said_and_the_rest_is_still_read(folder, capsys):
+    assert run("urban100", "image_folder/mine:train", "--dir", folder) == 3
+    said = capsys.readouterr().out
+    assert "prepare urban100 --from DIR" in said
+    assert "6 images" in said
+    assert run("urban10", "--dir", folder) == 2
+
+
+def test_another_picture_under_the_same_id_is_noticed(folder):
+    """The index remembers what each record showed."""
+    source = sources.open_sources(["image_folder/mine:train"], directory=folder)
+    codes = source.fingerprints().copy()
+    codes[0] = ~codes[0] ^ np.arange(32, dtype=np.uint8)
+    source._parts[0].fingerprints = codes
+    found = health.examine(source)
+    assert len(found.damaged) == 1
+    assert "'0.png'" in found.damaged[0]
+    assert "another picture" in found.damaged[0]
+    assert not found.is_sound

@@ -1,0 +1,95 @@
+"""`prepare` on a command line: what it says and how it ends."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import cli, errors
+from dpjax.cli import exits
+
+
+@pytest.fixture
+def folder(tmp_path, photo):
+    root = tmp_path / "images"
+    root.mkdir()
+    for i in range(4):
+        PIL.Image.fromarray(photo[:, 60 * i : 60 * i + 80]).save(root / f"{i}.png")
+    return root
+
+
+def run(*words):
+    return exits.run(lambda: cli.main(["prepare", *map(str, words)]))
+
+
+def test_says_where_the_records_are_and_how_to_use_them(folder, tmp_path, capsys):
+    records = tmp_path / "r"
+    words = ("image_folder", "--from", folder, "--name", "cats", "--dir", records)
+    assert run(*words, "--split-ratio", "0.5") == 0
+    said = capsys.readouterr()
+    assert f"images in {records}/image_folder/cats/1.0.0" in said.out
+    assert "--data.train image_folder/cats:train" in said.out
+    assert "--data.evaluate image_folder/cats:test" in said.out
+    assert f"--data.directory {records}" in said.out
+    assert "Downloading" not in said.out + said.err
+    assert run(*words) == errors.UserError.exit_code
+    assert "--replace" in capsys.readouterr().err
+    assert run(*words, "--replace") == 0
+
+
+def test_bad_files_end_with_3_and_are_listed_when_skipped(folder, tmp_path, capsys):
+    (folder / "1.png").write_bytes(b"no image")
+    words = ("image_folder", "--from", folder, "--dir", tmp_path / "r")
+    assert run(*words) == errors.DataError.exit_code
+    said = capsys.readouterr().err
+    assert said.startswith("error: Cannot decode")
+    assert "1.png" in said
+    assert run(*words, "--skip-bad") == 0
+    said = capsys.readouterr().out
+    assert "skipped: Cannot decode" in said
+    assert "image_folder/default:train" in said
+
+
+def test_copies_across_the_splits_are_pointed_out(folder, tmp_path, capsys):
+    small = PIL.Image.open(folder / "0.png").resize((60, 200))
+    small.save(folder / "again.jpg", quality=70)
+    listing = tmp_path / "list.txt"
+    listing.write_text("again.jpg\n")
+    words = ("image_folder", "--from", folder, "--dir", tmp_path / "r")
+    assert run(*words, "--test-list", listing) == 0
+    assert "0.png = again.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("set15", "--from", "."), "Did you mean set"),
+        (("set5",), "prepare set5 --from DIR"),
+        (("set5", "--from", ".", "--split-ratio", "0.5"), "no option --split-ratio"),
+        (("set5", "--from", ".", "--name", "x"), "no option --name"),
+        (("photos", "--split", "test"), "no option --split"),
+        (("photos", "--from", "."), "brings its own files"),
+    ],
+)
+def test_mistakes_end_with_2_and_say_what_to_do(words, message, tmp_path, capsys):
+    assert run(*words, "--dir", tmp_path) == errors.UserError.exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_misspelt_options_are_corrected(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("image_folder", "--split-ratoi", "0.5")
+    assert ended.value.code == errors.UserError.exit_code
+    assert "--split-ratio" in capsys.readouterr().err
+
+
+def test_without_words_the_data_sets_are_listed(capsys):
+    assert run() == 0
+    said = capsys.readouterr().out
+    for name in ("photos", "image_folder", "bsds500", "train400"):
+        assert f"  {name} " in said
+
+
+def test_photos_need_no_folder(tmp_path, capsys):
+    assert run("photos", "--dir", tmp_path) == 0
+    assert "photos: 16 train, 3 test images" in capsys.readouterr().out
+    assert np.all([run("photos", "--dir", tmp_path) == 0 for _ in range(2)])
