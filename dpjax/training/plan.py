@@ -5,6 +5,7 @@ for a TPU slice that is not here.  `jax.pmap` takes the devices it finds and can
 compile for others; it runs the same per-device function, so the plan holds for both.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -110,7 +111,7 @@ def make_plan(experiment: config.Experiment, slice_name: str | None = None) -> P
     update = devices.compile_step(
         step.make_train_step(experiment.task, module, tx, experiment)
     )
-    program = _compile(update, start, batch, devices)
+    program = _compile(update, start, batch, devices, slice_name is None)
     memory = program.memory_analysis()
     device = devices.mesh.devices.flat[0]
     chip = topology.chip_of(device)
@@ -245,7 +246,9 @@ def render(plan: Plan) -> str:
     return "\n".join(f"{label:<9}{text}" for label, text in lines)
 
 
-def _compile(update: Any, start: Any, batch: Any, devices: parallel.Parallel) -> Any:
+def _compile(
+    update: Any, start: Any, batch: Any, devices: parallel.Parallel, is_here: bool
+) -> Any:
     split = NamedSharding(devices.mesh, P(step.AXIS))
 
     def placed(tree, sharding):
@@ -255,7 +258,8 @@ def _compile(update: Any, start: Any, batch: Any, devices: parallel.Parallel) ->
 
     lowered = update.lower(placed(start, devices.replicated), placed(batch, split))
     try:
-        return lowered.compile()
+        with contextlib.nullcontext() if is_here else topology.not_cached():
+            return lowered.compile()
     except Exception as error:  # JaxRuntimeError, whose home has moved between versions
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

@@ -1,9 +1,11 @@
 """TPU slices that are not here: descriptions good enough to compile for."""
 
+import contextlib
 import dataclasses
 import importlib.util
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 
@@ -45,6 +47,24 @@ def chip_of(device: jax.Device) -> Chip | None:
         Memory and speed, or None for a kind that is not in the table.
     """
     return _CHIPS.get(device.device_kind)
+
+
+@contextlib.contextmanager
+def not_cached() -> Iterator[None]:
+    """Keeps programs compiled inside out of the persistent cache.
+
+    JAX stores programs for devices that are not here, then fails to read them.
+
+    Returns:
+        A context manager.
+    """
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, math.inf)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def slice_devices(name: str) -> Sequence[jax.Device]:

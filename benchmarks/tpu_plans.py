@@ -1,0 +1,60 @@
+"""Every training config, compiled for TPU pods that are not here.
+
+    pip install -r requirements-tpu.txt
+    JAX_PLATFORMS=cpu python -m benchmarks.tpu_plans
+
+Memory is what the compiler assigns.  Time is its estimate, not a measurement.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+import jax
+
+from benchmarks import measure
+from dpjax.cli import experiments, startup
+from dpjax.training import plan, topology
+
+
+def main() -> None:
+    """Compiles, prints a table and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--topologies", nargs="+", default=["v5e:4x4", "v5p:4x4x4"])
+    parser.add_argument("--configs", nargs="+", help="files; default all of configs/")
+    options = parser.parse_args()
+    if jax.config.jax_platforms is None:  # only the compiler is wanted
+        jax.config.update("jax_platforms", "cpu")
+    startup.use_compilation_cache()
+    root = measure.ROOT / "configs"
+    files = [pathlib.Path(x) for x in options.configs or sorted(root.glob("*/*.py"))]
+    rows = []
+    for path in files:
+        for name in options.topologies:
+            rows.append(_row(path, name))
+            print(measure.table(rows[-1:]), flush=True)
+    measure.record("tpu_plans", {"topologies": options.topologies}, rows, "tpu")
+
+
+def _row(path, name):
+    run = experiments.read_config(str(path))
+    chips = len(topology.slice_devices(name))
+    if run.data.batch_size < chips:  # an example on each chip, at least
+        data = dataclasses.replace(run.data, batch_size=chips)
+        run = dataclasses.replace(run, data=data)
+    found = plan.make_plan(run, name)
+    return {
+        "config": path.stem,
+        "topology": name,
+        "type": found.compute_dtype,
+        "batch": found.batch_size,
+        "MiB/chip": found.memory_bytes / 2**20,
+        "of memory": f"{found.memory_bytes / found.capacity_bytes:.2%}",
+        "GFLOP/chip": found.step_flops / 1e9,
+        "ms (estimate)": 1e3 * found.estimated_s,
+        "of peak (estimate)": f"{found.share_of_peak:.1%}",
+    }
+
+
+if __name__ == "__main__":
+    main()
