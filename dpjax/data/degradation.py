@@ -1,10 +1,14 @@
 """What every degradation of a clean image offers, to training and to evaluation."""
 
 import dataclasses
-from typing import ClassVar
+import functools
+from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+from dpjax import errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,3 +112,40 @@ def to_levels(image: np.ndarray) -> np.ndarray:
     """
     levels = np.floor(image.astype(np.float64) * 255.0 + 0.5)
     return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def on_cpu(
+    operator: Degradation, method: str, image: np.ndarray, rng: np.random.Generator
+) -> Any:
+    """Returns what a device method gives for a whole image, computed on the processor.
+
+    Accelerators round differently; an evaluation wants the same bytes on every machine.
+
+    Args:
+        operator: the degradation.
+        method: its method of an image and a key, by name.
+        image: uint8 [h, w, c].
+        rng: generator of this example, which gives the key.
+
+    Returns:
+        The result of the method, as NumPy arrays.
+
+    Raises:
+        UserError: JAX was told to leave the processor alone.
+    """
+    try:
+        processor = jax.local_devices(backend="cpu")[0]
+    except RuntimeError as error:
+        raise errors.UserError(
+            f"Evaluating {operator.label} wants JAX's cpu platform beside the "
+            f"accelerator, got {error}. Add it, as in JAX_PLATFORMS=cuda,cpu."
+        ) from error
+    with jax.default_device(processor):
+        key = jax.random.key(int(rng.integers(2**31)))
+        clean = jnp.asarray(image / 255.0, jnp.float32)
+        return jax.tree.map(np.asarray, _compiled(operator, method)(clean, key))
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(operator, method):
+    return jax.jit(getattr(operator, method))

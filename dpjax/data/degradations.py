@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dpjax import errors
-from dpjax.data import degradation, overlays, quality
+from dpjax.data import degradation, overlays, quality, weather
 
 Degradation = degradation.Degradation
 GaussianNoise = quality.GaussianNoise
@@ -16,7 +16,7 @@ Jpeg = quality.Jpeg
 Blur = quality.Blur
 TextMask = overlays.TextMask
 ScratchMask = overlays.ScratchMask
-Haze = overlays.Haze
+Haze = weather.Haze
 
 TYPES: tuple[type[Degradation], ...] = (
     GaussianNoise,
