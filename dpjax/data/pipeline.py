@@ -6,6 +6,7 @@ run, and neither threads nor workers nor processes change what a global batch ho
 """
 
 import collections
+import dataclasses
 import gc
 import time
 import weakref
@@ -19,6 +20,7 @@ from dpjax.data import sources
 
 Transform = Callable[[dict[str, Any], np.random.Generator], dict[str, np.ndarray]]
 _BUFFERED_BATCHES = 2
+_ENDLESS = 1 << 60  # grain wants a length; no run gets there
 
 
 def train_stream(
@@ -52,7 +54,7 @@ def train_stream(
 
     Raises:
         UserError: the batch size is not a multiple of the process count, or `start` not
-            of the batch size.
+            of the batch size, or a number is out of range.
     """
     if data.batch_size < 1 or data.batch_size % process_count:
         raise errors.UserError(
@@ -64,6 +66,8 @@ def train_stream(
             f"The stream starts at a multiple of the batch size {data.batch_size}, "
             f"got {start}."
         )
+    if seed < 0:
+        raise errors.UserError(f"A seed is 0 or more, got {seed}. Change --seed.")
     if data.threads < 1 or data.workers < 0:
         raise errors.UserError(
             "Wanted at least 1 reader thread and 0 workers, got "
@@ -74,21 +78,42 @@ def train_stream(
     )
 
 
-def order(length: int, seed: int) -> Any:
-    """Returns which record stands at each position of the stream.
+class Order:
+    """Which record stands at each position of the stream.
 
-    Args:
-        length: number of records.
-        seed: of the run.
-
-    Returns:
-        An endless sequence: `order(n, seed)[position]` is a record number in O(1).
+    Epoch e is the permutation that NumPy's generator of (seed, e, number of records)
+    draws.  The last few epochs are kept, so a lookup costs nothing.
     """
-    import grain
 
-    # Neighbouring seeds must not give the same permutations one epoch apart.
-    mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    return grain.MapDataset.range(length).shuffle(seed=mixed).repeat()
+    def __init__(self, length: int, seed: int):
+        """Draws nothing yet.
+
+        Args:
+            length: number of records.
+            seed: of the run.
+        """
+        self.length = length
+        self.seed = seed
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def __getitem__(self, position: int) -> int:
+        """Returns the number of the record at a position.
+
+        Args:
+            position: from 0, without end.
+
+        Returns:
+            0 to `length` - 1.
+        """
+        epoch, place = divmod(position, self.length)
+        permutation = self._epochs.get(epoch)
+        if permutation is None:
+            rng = np.random.default_rng([self.seed, epoch, self.length])
+            permutation = rng.permutation(self.length)
+            # A new dict: other threads may be reading the old one.
+            kept = {e: p for e, p in self._epochs.items() if abs(e - epoch) <= 1}
+            self._epochs = {**kept, epoch: permutation}
+        return int(permutation[place])
 
 
 class Stream(Iterator):
@@ -216,17 +241,24 @@ def _own(array: np.ndarray) -> np.ndarray:
     return array if type(array) is np.ndarray else np.array(array)
 
 
-class _Load:
-    """Record number -> augmented example; picklable, a pure function of (seed, i)."""
+@dataclasses.dataclass(frozen=True)
+class _Share:
+    """The examples of one process by their place in its share; picklable and pure."""
 
-    def __init__(self, source: sources.Source, transform: Transform, seed: int):
-        self.source = source
-        self.transform = transform
-        self.seed = seed
+    source: sources.Source
+    order: Order
+    transform: Transform
+    start: int
+    process_index: int
+    process_count: int
 
-    def __call__(self, position: int, number: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng([self.seed, position])
-        example = self.transform(self.source[int(number)], rng)
+    def __len__(self) -> int:
+        return _ENDLESS
+
+    def __getitem__(self, place: int) -> dict[str, np.ndarray]:
+        position = self.start + self.process_index + place * self.process_count
+        rng = np.random.default_rng([self.order.seed, position])
+        example = self.transform(self.source[self.order[position]], rng)
         return {
             **example,
             "position": np.int32(position % 2**31),
@@ -248,8 +280,9 @@ def _dataset(
     if data.workers:
         _parse_flags()
         source = source.with_cache(source.cache_bytes // data.workers)
-    dataset = order(len(source), seed).map_with_index(_Load(source, transform, seed))
-    dataset = dataset[start + process_index :: process_count]
+    order = Order(len(source), seed)
+    share = _Share(source, order, transform, start, process_index, process_count)
+    dataset = grain.MapDataset.source(share)
     dataset = dataset.batch(data.batch_size // process_count, drop_remainder=True)
     dataset = dataset.to_iter_dataset(
         grain.ReadOptions(

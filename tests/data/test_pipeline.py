@@ -42,7 +42,7 @@ def same(first, second):
 
 def test_batches_follow_the_definition(photos):
     """Record permutation(epoch)[i % n], seen with default_rng([seed, i])."""
-    order = pipeline.order(len(photos), 7)
+    order = pipeline.Order(len(photos), 7)
     batches = take(photos, 6)  # 36 positions: more than two epochs of 16
     position = 0
     for batch in batches:
@@ -62,17 +62,17 @@ def test_batches_follow_the_definition(photos):
 
 @pytest.mark.parametrize("length", [1, 2, 5, 16, 1000])
 def test_every_epoch_is_a_permutation(length):
-    order = pipeline.order(length, 3)
+    order = pipeline.Order(length, 3)
     epochs = [[order[e * length + i] for i in range(length)] for e in range(3)]
     for epoch in epochs:
         assert sorted(epoch) == list(range(length))
     if length > 4:
         assert epochs[0] != epochs[1] != epochs[2]
-        assert [pipeline.order(length, 4)[i] for i in range(length)] != epochs[0]
+        assert [pipeline.Order(length, 4)[i] for i in range(length)] != epochs[0]
 
 
 def test_neighbouring_seeds_are_not_one_epoch_apart():
-    first, second = pipeline.order(50, 0), pipeline.order(50, 1)
+    first, second = pipeline.Order(50, 0), pipeline.Order(50, 1)
     assert [first[50 + i] for i in range(50)] != [second[i] for i in range(50)]
 
 
@@ -142,6 +142,8 @@ def test_wrong_sizes_are_refused(photos):
         start(process_count=4)
     with pytest.raises(errors.UserError, match="batch size 6, got 8"):
         start(start=8)
+    with pytest.raises(errors.UserError, match="0 or more, got -1"):
+        pipeline.train_stream(photos, crop, data=DATA, seed=-1)
     with pytest.raises(errors.UserError, match=r"--data\.threads 0"):
         start(dataclasses.replace(DATA, threads=0))
 
