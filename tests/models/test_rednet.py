@@ -365,6 +365,8 @@ def test_bfloat16_stays_near_float32_and_returns_float32():
     assert out.dtype == jnp.float32
     error = np.abs(out - exact).max() / np.abs(exact - x).max()
     assert 0 < error < 0.05
+    plain = module.clone(dtype=jnp.bfloat16, global_residual=False)
+    assert plain.apply(variables, x).dtype == jnp.float32
 
 
 @pytest.mark.parametrize(
