@@ -46,9 +46,25 @@ $(ENV)/.tpu: $(ENV)/.tests
 	  r.split(";")[0] for r in m.requires("jax") if r.startswith("libtpu")))')"
 	@touch $@
 
+# A photograph that was not trained on, with noise of 50 grey levels.
+define NOISY
+import cv2, numpy, skimage.data
+image = skimage.data.chelsea()[..., ::-1]
+noise = numpy.random.default_rng(0).normal(0, 50, image.shape)
+cv2.imwrite("$(DEMO)/noisy.png", (image + noise).round().clip(0, 255).astype("uint8"))
+endef
+export NOISY
+
+# Run again, it continues where it was interrupted; run to the end, it only scores again.
 demo: .venv ## train on real photographs, evaluate, write a picture (about 5 minutes)
 	$(RUN) train.py configs/restoration/demo.py --workdir $(DEMO)
-	$(RUN) evaluate.py --workdir $(DEMO)
+	$(RUN) evaluate.py --workdir $(DEMO) --panels 6
+	@$(RUN) -c "$$NOISY"
+	$(RUN) -m dpjax predict $(DEMO) $(DEMO)/noisy.png -o $(DEMO)/restored.png
+	@cp $(DEMO)/evaluations/dncnn/*chelsea-noise50.png $(DEMO)/demo.png
+	@echo
+	@echo "The picture, noisy beside restored beside original: $(DEMO)/demo.png"
+	@echo "Your own: $(RUN) -m dpjax predict $(DEMO) photo.jpg -o clean.png"
 
 test: $(ENV)/.tests ## the tests
 	$(RUN) -m pytest $(PYTEST_FLAGS) $(TESTS)
