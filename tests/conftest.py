@@ -1,6 +1,7 @@
 """Every test runs on eight simulated processor devices, alone and offline."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,45 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"DPJAX_DATA names {root}, which is not a folder")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes weights of a narrow RED-Net; gives the file. Options: space, seed, ..."""
+    import jax
+
+    from dpjax import config
+    from dpjax.data import degradations
+    from dpjax.models import zoo
+    from dpjax.tasks import restoration
+    from dpjax.weights import store
+
+    folder = tmp_path_factory.mktemp("weights")
+
+    def make(
+        name: str = "tiny",
+        *,
+        space: str = "gray",
+        suffers: tuple = (degradations.GaussianNoise((25.0, 25.0)),),
+        seed: int = 0,
+        **options: object,
+    ) -> Path:
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            return path
+        channels = 3 if space == "rgb" else 1
+        options = {"widths": 4, "channels": channels, "last_scale": 0.5, **options}
+        _, variables = zoo.create_model("rednet10", seed=seed, **options)
+        card = {
+            "name": name,
+            "model": config.encode(config.Model("rednet10", options)),
+            "task": config.encode(
+                restoration.Restoration(suffers, suffers, space=space)
+            ),
+            "config": None,
+            "scores": [{"images": "set12", "psnr": 12.345}],
+        }
+        store.save(path, jax.device_get(variables), card)
+        return path
+
+    return make

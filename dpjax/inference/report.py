@@ -6,6 +6,7 @@ Numbers in documents come from here only, so each can be traced to a receipt.
 import base64
 import collections
 import dataclasses
+import io
 import math
 import os
 import pathlib
@@ -16,6 +17,7 @@ from dpjax import errors
 from dpjax.inference import receipts
 
 _TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
+_JPEG_QUALITY = 92
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -45,7 +47,7 @@ class Line:
         weights: name of the weights.
         source: what was evaluated on.
         condition: how the input was degraded; empty if there is but one.
-        protocol: how the score was computed, with "+" if symmetries were averaged.
+        protocol: how the score was computed, and whether symmetries were averaged.
         values: what the task reports, by name.
         examples: how many images.
         path: of the receipt.
@@ -88,7 +90,7 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     found: dict[tuple[str, ...], Line] = {}
     for entry in sorted(entries, key=lambda e: e.receipt["written"]):
         receipt = entry.receipt
-        protocol = receipt["protocol"] + ("+" if receipt["ensemble"] else "")
+        protocol = receipt["protocol"] + (", ensemble" if receipt["ensemble"] else "")
         for source, by_condition in receipt["summary"].items():
             for condition, values in by_condition.items():
                 name = receipt["weights"]["name"]
@@ -297,6 +299,16 @@ def _cell(values: Mapping[str, float], metric: str) -> str:
     return after if before is None else f"{format_value(before)} → {after}"
 
 
+def _embedded(path: pathlib.Path) -> str:
+    """A picture as JPEG in base64: a page of PNG files would be ten times larger."""
+    import PIL.Image
+
+    buffer = io.BytesIO()
+    with PIL.Image.open(path) as picture:
+        picture.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
 def _section(entry: Entry) -> dict[str, Any]:
     receipt = entry.receipt
     header, rows = image_table(receipt)
@@ -324,7 +336,7 @@ def _section(entry: Entry) -> dict[str, Any]:
         "panels": [
             {
                 "name": path.stem,
-                "data": base64.b64encode(path.read_bytes()).decode("ascii"),
+                "data": _embedded(path),
             }
             for path in entry.panels
         ],

@@ -78,8 +78,8 @@ def test_the_newest_receipt_wins_and_the_ensemble_is_another_line(tmp_path):
         ("another", "dncnn", "noise50", 28.0),
         ("ours", "dncnn", "noise25", 30.0),
         ("ours", "dncnn", "noise50", 30.0),
-        ("ours", "dncnn+", "noise25", 31.0),
-        ("ours", "dncnn+", "noise50", 31.0),
+        ("ours", "dncnn, ensemble", "noise25", 31.0),
+        ("ours", "dncnn, ensemble", "noise50", 31.0),
     ]
 
 
@@ -112,7 +112,7 @@ def test_the_page_holds_scores_images_and_escapes_names(tmp_path, photo):
     assert "30.30" in page  # lena, by image
     assert "&lt;b&gt;man" in page
     assert "<b>man" not in page
-    assert len(re.findall("data:image/png;base64,iVBOR", page)) == 1
+    assert len(re.findall("data:image/jpeg;base64,/9j/", page)) == 1
     # Self-contained: nothing is fetched from anywhere.
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
 
