@@ -1,0 +1,192 @@
+"""evaluate.py and `report` on a real, tiny run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import config, errors
+from dpjax.cli import evaluate as command
+from dpjax.cli import report as report_command
+from dpjax.data import degradations
+from dpjax.inference import receipts, report
+from dpjax.tasks import restoration
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+from dpjax import config
+from dpjax.data import degradations
+from dpjax.tasks import restoration
+
+def get_config():
+    noise = degradations.GaussianNoise((25.0, 25.0))
+    return config.Experiment(
+        task=restoration.Restoration((noise,), (noise,), space="gray"),
+        model=config.Model("rednet10", {"widths": 4}),
+        data=config.Data(("photos:train",), ("photos:test",)),
+        evaluation=config.Evaluation("dncnn", limit=2),
+        optim=config.Optim(),
+        total_steps=1,
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_weights):
+    """The folder of a run, as training leaves it."""
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    (folder / "weights").mkdir(parents=True)
+    for suffix in (".safetensors", ".json"):
+        data = tiny_weights().with_suffix(suffix).read_bytes()
+        (folder / "weights" / f"best{suffix}").write_bytes(data)
+    noise = degradations.GaussianNoise((25.0, 25.0))
+    experiment = config.Experiment(
+        task=restoration.Restoration((noise,), (noise,), space="gray"),
+        model=config.Model("rednet10", {"widths": 4}),
+        data=config.Data(("photos:train",), ("photos:test",)),
+        evaluation=config.Evaluation("dncnn", limit=2),
+        optim=config.Optim(),
+        total_steps=1,
+    )
+    (folder / "config.json").write_text(json.dumps(config.encode(experiment)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(run):
+    assert command.main(["--workdir", str(run), "--panels", "1"]) == 0
+    return run / "evaluations" / "dncnn.json"
+
+
+def test_a_run_is_scored_and_leaves_a_receipt(evaluated, tiny_weights):
+    receipt = receipts.read(evaluated)
+    card = json.loads(tiny_weights().with_suffix(".json").read_text())
+    assert receipt["weights"] == {"name": "tiny", "sha256": card["sha256"]}
+    assert receipt["protocol"] == "dncnn"
+    assert len(receipt["rows"]) == 2
+    assert receipt["data"]["photos:test"]["examples"] == 2
+    assert len(receipt["data"]["photos:test"]["fingerprint"]) == 16
+    values = receipt["summary"]["photos:test"]["noise25"]
+    assert values["psnr_input"] == pytest.approx(20.17, abs=0.02)
+    assert receipt["best"] == values["psnr"]
+    assert values["psnr"] == pytest.approx(
+        np.mean([row["psnr"] for row in receipt["rows"]])
+    )
+
+
+def test_the_worst_image_is_pictured(evaluated):
+    receipt = receipts.read(evaluated)
+    worst = min(receipt["rows"], key=lambda row: row["psnr"])
+    (picture,) = evaluated.with_suffix("").glob("*.png")
+    assert picture.name == f"00-photos-test-{worst['id']}-noise25.png"
+    with PIL.Image.open(picture) as shown:
+        assert shown.width > 900
+
+
+def test_scoring_again_gives_the_same_content(evaluated, run, tmp_path):
+    again = tmp_path / "again.json"
+    assert command.main(["--workdir", str(run), "-o", str(again), "--panels=0"]) == 0
+    one, two = receipts.read(evaluated), receipts.read(again)
+    assert receipts.content(one) == receipts.content(two)
+
+
+def test_options_change_the_evaluation(run, tmp_path, capsys):
+    path = tmp_path / "r.json"
+    words = ["--workdir", str(run), "-o", str(path), "--panels", "0", "--limit", "1"]
+    assert command.main([*words, "--protocol", "red", "--ensemble"]) == 0
+    receipt = receipts.read(path)
+    assert (receipt["protocol"], receipt["ensemble"]) == ("red", True)
+    assert len(receipt["rows"]) == 1
+    out = capsys.readouterr().out
+    assert "photos:test (1)" in out
+    assert "protocol red, self-ensemble: psnr" in out
+    assert not path.with_suffix("").exists()
+
+
+def test_a_config_is_scored_with_other_weights(tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.py").write_text(CONFIG)
+    words = ["small.py", "--weights", str(tiny_weights()), "--limit", "1"]
+    assert command.main([*words, "--panels", "0"]) == 0
+    receipt = receipts.read(tmp_path / "results" / "tiny" / "small-dncnn.json")
+    assert receipt["weights"]["name"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "wants --workdir DIR of a run, or CONFIG --weights NAME"),
+        (["configs/restoration/demo.py"], "or CONFIG --weights NAME"),
+        (["--workdir", "absent"], "absent holds no run"),
+        (["--weights", "x"], "wants --workdir"),
+    ],
+)
+def test_incomplete_commands_say_what_is_missing(words, message):
+    with pytest.raises(errors.UserError, match=message):
+        command.main(words)
+
+
+def test_unknown_protocols_and_sources_are_named(run):
+    with pytest.raises(errors.UserError, match=r"'dnccn'. Did you mean dncnn"):
+        command.main(["--workdir", str(run), "--protocol", "dnccn"])
+    with pytest.raises(errors.UserError, match=r"'fotos'. Did you mean photos"):
+        command.main(["--workdir", str(run), "--sources", "fotos:test"])
+
+
+def test_weights_of_other_channels_are_refused(tiny_weights, tmp_path):
+    (tmp_path / "small.py").write_text(CONFIG)
+    colour = tiny_weights("colour", space="rgb")
+    with pytest.raises(errors.UserError, match="wants a model of 1 channels, got 3"):
+        command.main([str(tmp_path / "small.py"), "--weights", str(colour)])
+
+
+def test_the_script_ends_with_the_exit_code_of_its_error(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "evaluate.py", "--workdir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_report_prints_and_writes_table_and_page(evaluated, tmp_path, capsys):
+    readme, page = tmp_path / "README.md", tmp_path / "report.html"
+    readme.write_text(f"# X\n{report.BEGIN}\n{report.END}\nend\n")
+    words = [str(evaluated.parent), "--readme", str(readme), "-o", str(page)]
+    assert report_command.main(words) == 0
+    out = capsys.readouterr().out
+    assert "| tiny | photos:test (2) | noise25 | 20.1" in out
+    text = readme.read_text()
+    assert text.startswith(f"# X\n{report.BEGIN}\n| weights |")
+    assert text.endswith(f"{report.END}\nend\n")
+    link = os.path.relpath(evaluated, tmp_path)
+    assert f"[dncnn]({link})" in text
+    html = page.read_text()
+    assert "data:image/jpeg;base64" in html
+    assert "<title>dpjax results</title>" in html
+
+
+def test_report_names_what_is_missing(tmp_path, evaluated):
+    with pytest.raises(errors.UserError, match="report wants receipts"):
+        report_command.main([])
+    with pytest.raises(errors.UserError, match="absent does not exist"):
+        report_command.main([str(tmp_path / "absent")])
+    with pytest.raises(errors.DataError, match="No receipts in"):
+        report_command.main([str(tmp_path)])
+    readme = tmp_path / "README.md"
+    with pytest.raises(errors.UserError, match=r"Cannot read .*README\.md"):
+        report_command.main([str(evaluated), "--readme", str(readme)])
+    readme.write_text("no markers")
+    with pytest.raises(errors.UserError, match="must hold"):
+        report_command.main([str(evaluated), "--readme", str(readme)])
+    assert readme.read_text() == "no markers"

@@ -1,0 +1,37 @@
+"""`list`: networks with their size, weights with their scores, data sets."""
+
+import pytest
+
+from dpjax import errors
+from dpjax.cli import list as listing
+from dpjax.weights import store
+
+
+def test_everything_is_listed(capsys):
+    assert listing.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [x for x in lines if x.startswith("rednet30 ")]
+    assert line.split() == ["rednet30", "1,035,201", "30", "1"]
+    assert any(x.startswith("set12 ") for x in lines)
+
+
+def test_a_pattern_chooses(capsys):
+    assert listing.main(["*_wide"]) == 0
+    out = capsys.readouterr().out
+    assert "rednet20_wide" in out
+    assert "rednet10 " not in out
+    assert "set12" not in out
+
+
+def test_released_weights_show_their_scores(capsys, tiny_weights, monkeypatch):
+    monkeypatch.setattr(store, "_RELEASED", tiny_weights("shown-name").parent)
+    assert listing.main(["shown*"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split() == [
+        *("shown-name", "rednet10", "1,261", "set12", "psnr", "12.35")
+    ]
+
+
+def test_no_match_names_the_nearest():
+    with pytest.raises(errors.UserError, match=r"'rednet31'. Did you mean rednet30"):
+        listing.main(["rednet31"])
