@@ -10,7 +10,7 @@ import tyro
 
 from dpjax import errors
 from dpjax.data import storage
-from dpjax.inference import report
+from dpjax.inference import page, report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         storage.replace(options.readme, report.insert(document, table).encode())
     if options.output is not None:
         template = importlib.resources.files("dpjax.cli") / "templates/report.html"
-        page = report.page(entries, template.read_text())
-        storage.replace(options.output, page.encode())
+        html = page.render(entries, template.read_text())
+        storage.replace(options.output, html.encode())
         print(f"\n{options.output}: {len(entries)} receipts")
     return 0

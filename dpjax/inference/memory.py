@@ -16,10 +16,11 @@ import jax.numpy as jnp
 from dpjax import errors
 from dpjax.ops import tiles
 
-# Part of the memory that is free now which one call of the network may take; the rest
-# is left to the image and to everybody else.
-_SHARE = 0.5
-# A host is shared with the user's other programs: never take more than this unasked.
+# Part of a device's memory that one call of the network may take.  Of all memory, not
+# of what is free just now: the same run must choose the same windows every time.
+_DEVICE_SHARE = 0.5
+# A host is shared with the user's other programs.
+_HOST_SHARE = 0.25
 _HOST_BYTES = 4 << 30
 # What XLA needs beyond the live arrays: workspace of convolutions, fragmentation.
 _OVERHEAD = 1.25
@@ -61,12 +62,12 @@ def available(device: jax.Device) -> int:
         device: where the network runs.
 
     Returns:
-        Half of the free memory, on a host at most 4 GiB.
+        Half of an accelerator's memory; a quarter of a host's, at most 4 GiB.
     """
     stats = device.memory_stats() or {}
     if "bytes_limit" in stats:
-        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
-    return min(int(_SHARE * free_on_host()), _HOST_BYTES)
+        return int(_DEVICE_SHARE * stats["bytes_limit"])
+    return min(int(_HOST_SHARE * _host("MemTotal", "SC_PHYS_PAGES")), _HOST_BYTES)
 
 
 def free_on_host() -> int:
@@ -75,14 +76,19 @@ def free_on_host() -> int:
     Returns:
         Bytes; 4 GiB where the system does not tell.
     """
+    return _host("MemAvailable", "SC_AVPHYS_PAGES")
+
+
+def _host(entry: str, pages: str) -> int:
+    """Linux tells what it could free, other systems at least what is unused."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             table = dict(line.split(":", 1) for line in lines)
-        return int(table["MemAvailable"].split()[0]) * 1024
+        return int(table[entry].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         pass
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return _HOST_BYTES
 

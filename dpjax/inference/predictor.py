@@ -17,9 +17,10 @@ from dpjax.inference import memory, pictures, trained, windows
 from dpjax.ops import resize
 from dpjax.weights import store
 
-# Host bytes for each pixel and channel of the result: the picture, its copies in
-# float32 and float64 while it is prepared, the network's answer and what is made of it.
-_HOST_BYTES = 64
+# Host bytes for each pixel and channel of the result, measured: the picture, what the
+# network sees and answers, the result; enlarging works in float64.
+_HOST_BYTES = 36
+_ENLARGING_HOST_BYTES = 56
 # Noise reaches beyond [0, 1]; values out here come from another range, such as 0..255.
 _PLAUSIBLE = (-1.0, 2.0)
 _PROBE = 8  # side of the picture that tells how much larger a result is
@@ -166,7 +167,8 @@ class Predictor:
 
     def _check_size(self, shape: tuple[int, ...], enlarged: int) -> None:
         pixels = shape[0] * shape[1] * enlarged**2
-        needed, budget = pixels * shape[2] * _HOST_BYTES, self._host_budget()
+        each = _HOST_BYTES if enlarged == 1 else _ENLARGING_HOST_BYTES
+        needed, budget = pixels * shape[2] * each, self._host_budget()
         if needed > budget:
             raise errors.UserError(
                 f"A result of {shape[1] * enlarged} x {shape[0] * enlarged} pixels "

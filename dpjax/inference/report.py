@@ -1,12 +1,10 @@
-"""From receipts to the results table of the README and to a page of pictures.
+"""From receipts to tables: for the README, for the terminal.
 
 Numbers in documents come from here only, so each can be traced to a receipt.
 """
 
-import base64
 import collections
 import dataclasses
-import io
 import math
 import os
 import pathlib
@@ -17,7 +15,6 @@ from dpjax import errors
 from dpjax.inference import receipts
 
 _TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
-_JPEG_QUALITY = 92
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -125,9 +122,9 @@ def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
         A table of one or more lines, without a newline at the end.
     """
     table = lines(entries)
-    metrics = _metrics(table)
-    header = ["weights", "images", "condition", *map(_title, metrics), "protocol"]
-    rows = [header, ["---"] * 3 + ["---:"] * len(metrics) + ["---"]]
+    columns = metrics(table)
+    header = ["weights", "images", "condition", *map(title, columns), "protocol"]
+    rows = [header, ["---"] * 3 + ["---:"] * len(columns) + ["---"]]
     for line in table:
         link = os.path.relpath(line.path, relative_to).replace(os.sep, "/")
         rows.append(
@@ -135,7 +132,7 @@ def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
                 line.weights,
                 f"{line.source} ({line.examples})",
                 line.condition,
-                *(_cell(line.values, metric) for metric in metrics),
+                *(cell(line.values, metric) for metric in columns),
                 f"[{line.protocol}]({link})",
             ]
         )
@@ -165,38 +162,6 @@ def insert(document: str, table: str) -> str:
         raise errors.UserError(f"{BEGIN} must stand before {END}.")
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
-
-
-def page(entries: Sequence[Entry], template: str) -> str:
-    """Returns an HTML page: all scores, then each receipt with images and pictures.
-
-    Args:
-        entries: receipts.
-        template: a Jinja2 template; it gets `metrics`, `lines` and `sections`.
-
-    Returns:
-        One self-contained page.
-    """
-    import jinja2
-
-    table = lines(entries)
-    metrics = _metrics(table)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(
-        metrics=[_title(metric) for metric in metrics],
-        lines=[
-            {
-                "weights": line.weights,
-                "source": line.source,
-                "examples": line.examples,
-                "condition": line.condition,
-                "cells": [_cell(line.values, metric) for metric in metrics],
-                "protocol": line.protocol,
-            }
-            for line in table
-        ],
-        sections=[_section(entry) for entry in entries],
-    )
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -253,12 +218,12 @@ def summary_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]
         Header and cells.
     """
     table = lines([Entry(pathlib.Path(), receipt)])
-    metrics = _metrics(table)
-    return ["images", "condition", *map(_title, metrics)], [
+    columns = metrics(table)
+    return ["images", "condition", *map(title, columns)], [
         [
             f"{line.source} ({line.examples})",
             line.condition,
-            *(_cell(line.values, metric) for metric in metrics),
+            *(cell(line.values, metric) for metric in columns),
         ]
         for line in table
     ]
@@ -278,7 +243,15 @@ def format_value(value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
 
 
-def _metrics(table: Sequence[Line]) -> list[str]:
+def metrics(table: Sequence[Line]) -> list[str]:
+    """Returns the columns of a table: what was measured of the output.
+
+    Args:
+        table: what `lines` returned.
+
+    Returns:
+        Names; "x_input" is left out where "x" is there, both share a cell.
+    """
     names = dict.fromkeys(name for line in table for name in line.values)
     return [
         name
@@ -287,57 +260,30 @@ def _metrics(table: Sequence[Line]) -> list[str]:
     ]
 
 
-def _title(metric: str) -> str:
+def title(metric: str) -> str:
+    """Returns the heading of a column.
+
+    Args:
+        metric: a name of `metrics`.
+
+    Returns:
+        How people write it, with its unit.
+    """
     return _TITLES.get(metric, metric)
 
 
-def _cell(values: Mapping[str, float], metric: str) -> str:
+def cell(values: Mapping[str, float], metric: str) -> str:
+    """Returns one number of the table, with that of the network's input before it.
+
+    Args:
+        values: of a `Line`.
+        metric: a name of `metrics`.
+
+    Returns:
+        Such as "14.15 → 29.30"; empty where nothing was measured.
+    """
     if metric not in values:
         return ""
     after = format_value(values[metric])
     before = values.get(f"{metric}_input")
     return after if before is None else f"{format_value(before)} → {after}"
-
-
-def _embedded(path: pathlib.Path) -> str:
-    """A picture as JPEG in base64: a page of PNG files would be ten times larger."""
-    import PIL.Image
-
-    buffer = io.BytesIO()
-    with PIL.Image.open(path) as picture:
-        picture.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _section(entry: Entry) -> dict[str, Any]:
-    receipt = entry.receipt
-    header, rows = image_table(receipt)
-    facts = {
-        "weights": f"{receipt['weights']['name']}, sha256 "
-        f"{receipt['weights']['sha256'][:16]}",
-        "model": receipt["model"]["name"],
-        "protocol": receipt["protocol"],
-        "self-ensemble": "eight symmetries averaged" if receipt["ensemble"] else "no",
-        "data": ", ".join(
-            f"{name}: {about['examples']} images, fingerprint {about['fingerprint']}"
-            for name, about in receipt["data"].items()
-        ),
-        "devices": f"{receipt['devices']['count']} x {receipt['devices']['kind']}",
-        "versions": ", ".join(f"{k} {v}" for k, v in receipt["versions"].items()),
-        "duration": f"{receipt['seconds']:.1f} s",
-        "written": receipt["written"],
-        "receipt": entry.path.as_posix(),
-    }
-    return {
-        "title": f"{receipt['weights']['name']} · {receipt['protocol']}",
-        "facts": facts,
-        "header": header,
-        "rows": rows,
-        "panels": [
-            {
-                "name": path.stem,
-                "data": _embedded(path),
-            }
-            for path in entry.panels
-        ],
-    }

@@ -7,7 +7,6 @@ Windows of equal size are batched over the devices of this process.
 """
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
-from dpjax.inference import memory
+from dpjax.inference import cutting, memory
 from dpjax.ops import tiles
 
 # Compiling is cheap for a processor and computing is not, so buckets are finer there.
@@ -27,26 +26,6 @@ _BUCKETS = {"cpu": 32}
 _BUCKET = 64
 # Windows that an accelerator takes at once; beyond this larger batches gain nothing.
 _BATCH = 16
-# Part of a window that overlaps its neighbour where windows are blended.
-_BLEND = 0.25
-
-
-@dataclasses.dataclass(frozen=True)
-class _Layout:
-    """How one image is cut: padded size, plan and, where windows blend, weights."""
-
-    image: tuple[int, int]
-    plan: tiles.Plan
-    weights: tuple[list[np.ndarray], list[np.ndarray]] | None
-
-
-@dataclasses.dataclass
-class _Task:
-    """One image on its way: what is cut, and where results gather."""
-
-    image: np.ndarray
-    layout: _Layout
-    output: np.ndarray | None = None
 
 
 class Engine:
@@ -162,18 +141,18 @@ class Engine:
         # Enough windows ahead that those of equal size fill a batch.
         capacity = len(self.devices) * self._batch
         ahead = 1 if capacity == 1 else 4 * capacity
-        waiting: list[_Task] = []
+        waiting: list[cutting.Job] = []
         windows = 0
         for image in images:
-            task = self._task(image)
-            waiting.append(task)
-            windows += len(task.layout.plan.windows)
+            job = self._job(image)
+            waiting.append(job)
+            windows += len(job.windows)
             if windows >= ahead:
                 yield from self._run(waiting)
                 waiting, windows = [], 0
         yield from self._run(waiting)
 
-    def _task(self, image: np.ndarray) -> _Task:
+    def _job(self, image: np.ndarray) -> cutting.Job:
         image = np.asarray(image)
         channels = self.module.channels
         if image.ndim != 3 or image.shape[-1] != channels or not image.size:
@@ -187,35 +166,18 @@ class Engine:
             )
         # float64 survives only where jax has been told to keep it.
         image = image.astype(jax.dtypes.canonicalize_dtype(image.dtype), copy=False)
-        return _Task(image, self._layout(*image.shape[:2]))
-
-    def _layout(self, height: int, width: int) -> _Layout:
-        stride, halo = self.module.stride, self.module.halo
-        size = tiles.round_up(height, stride), tiles.round_up(width, stride)
-        if halo is not None:
-            plan = tiles.plan(
-                *size, self.limit, halo=halo, stride=stride, bucket=self.bucket
-            )
-            return _Layout(size, plan, None)
-        # Nothing but the image itself may be seen, so each size is its own window.
-        overlap = int(self.limit * _BLEND / 2)
-        plan = tiles.plan(*size, self.limit, halo=overlap, stride=stride, bucket=stride)
-        if len(plan.windows) == 1:
-            return _Layout(size, plan, None)
-        weights = (
-            tiles.feather(plan.rows, plan.size[0], size[0]),
-            tiles.feather(plan.columns, plan.size[1], size[1]),
+        return cutting.Job(
+            image,
+            limit=self.limit,
+            halo=self.module.halo,
+            stride=self.module.stride,
+            bucket=self.bucket,
         )
-        return _Layout(size, plan, weights)
 
-    def _run(self, waiting: list[_Task]) -> Iterator[np.ndarray]:
+    def _run(self, waiting: list[cutting.Job]) -> Iterator[np.ndarray]:
         groups = collections.defaultdict(list)
-        for task in waiting:
-            plan = task.layout.plan
-            for i, row in enumerate(plan.rows):
-                for j, column in enumerate(plan.columns):
-                    window = (task, i, j, row, column)
-                    groups[plan.size, task.image.dtype].append(window)
+        for job in waiting:
+            groups[job.size, job.image.dtype] += [(job, w) for w in job.windows]
         running: collections.deque = collections.deque()
         for (size, dtype), windows in groups.items():
             for lanes, count in self._calls(len(windows), size):
@@ -226,9 +188,8 @@ class Engine:
                     _collect(*running.popleft())
         while running:
             _collect(*running.popleft())
-        for task in waiting:
-            height, width = task.image.shape[:2]
-            yield task.output[:height, :width]
+        for job in waiting:
+            yield job.result()
 
     def _calls(self, windows: int, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
         """Returns (windows in the program, windows used) until none is left."""
@@ -244,8 +205,8 @@ class Engine:
     def _start(self, windows, lanes, size, dtype) -> jax.Array:
         images = np.zeros((lanes, *size, self.module.channels), dtype)
         valid = np.zeros((lanes, *size), bool)
-        for lane, (task, _, _, row, column) in enumerate(windows):
-            part = _cut(task, row.origin, column.origin, size)
+        for lane, (job, window) in enumerate(windows):
+            part = job.cut(window)
             images[lane, : part.shape[0], : part.shape[1]] = part
             valid[lane, : part.shape[0], : part.shape[1]] = True
         is_spread = lanes > 1 and len(self.devices) > 1
@@ -276,40 +237,9 @@ class Engine:
         return self._programs[key]
 
 
-def _cut(task: _Task, top: int, left: int, size: tuple[int, int]) -> np.ndarray:
-    """Returns the pixels of a window, the last repeated where the stride wants more."""
-    part = task.image[top : top + size[0], left : left + size[1]]
-    height, width = task.layout.image
-    missing = (
-        min(height - top, size[0]) - part.shape[0],
-        min(width - left, size[1]) - part.shape[1],
-    )
-    if any(missing):
-        part = np.pad(part, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="edge")
-    return part
-
-
-def _collect(result: jax.Array, windows: list[Any]) -> None:
-    """Puts the kept part of each window where it belongs in its image."""
-    values = np.asarray(result)
-    for value, (task, i, j, row, column) in zip(values, windows, strict=False):
-        if task.output is None:
-            shape = (*task.layout.image, value.shape[-1])
-            task.output = np.zeros(shape, value.dtype)
-        if task.layout.weights is None:
-            task.output[row.start : row.stop, column.start : column.stop] = value[
-                row.start - row.origin : row.stop - row.origin,
-                column.start - column.origin : column.stop - column.origin,
-            ]
-            continue
-        down, across = task.layout.weights[0][i], task.layout.weights[1][j]
-        weight = (down[:, None] * across[None, :])[..., None].astype(value.dtype)
-        height, width = task.layout.plan.size
-        place = (
-            slice(row.origin, row.origin + height),
-            slice(column.origin, column.origin + width),
-        )
-        task.output[place] += weight * value
+def _collect(result: jax.Array, windows: list[tuple[cutting.Job, Any]]) -> None:
+    for value, (job, window) in zip(np.asarray(result), windows, strict=False):
+        job.put(window, value)
 
 
 def _programs_of(module: nn.Module, devices: tuple[jax.Device, ...]) -> dict:

@@ -207,24 +207,27 @@ peer = importlib.util.module_from_spec(spec)
 sys.modules["peer"] = peer
 spec.loader.exec_module(peer)
 sources = {"one": peer.records(5), "two": peer.records(2, seed=1)}
-if sys.argv[4] == "damaged" and sys.argv[2] == "1":
+scores = peer.run(sources)
+rows = [(r["source"], r["index"], r["condition"], r["error"]) for r in scores.rows]
+print(json.dumps([rows, scores.summary]))
+if sys.argv[2] == "1":
     sources["one"][1] = {"id": "broken"}
 try:
-    scores = peer.run(sources)
-    rows = [(r["source"], r["index"], r["condition"], r["error"]) for r in scores.rows]
-    print(json.dumps([rows, scores.summary]))
+    peer.run(sources)
 except Exception as error:
     print(json.dumps([type(error).__name__, str(error)]))
 """
 
 
-def two_processes(how):
+@pytest.fixture(scope="module")
+def two_processes():
+    """What each of two processes printed: scores, then how a failure reached it."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         address = f"localhost:{probe.getsockname()[1]}"
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", _PROCESS, address, str(i), __file__, how],
+            [sys.executable, "-c", _PROCESS, address, str(i), __file__],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -236,11 +239,11 @@ def two_processes(how):
     for process, (_, complaint) in zip(running, finished, strict=True):
         assert process.returncode == 0, complaint
     # Other libraries print above.
-    return [json.loads(out.splitlines()[-1]) for out, _ in finished]
+    return [[json.loads(x) for x in out.splitlines()[-2:]] for out, _ in finished]
 
 
-def test_two_processes_share_the_work_and_agree():
-    first, second = two_processes("whole")
+def test_two_processes_share_the_work_and_agree(two_processes):
+    first, second = (printed[0] for printed in two_processes)
     assert first == second
     sources = {"one": records(5), "two": records(2, seed=1)}
     alone = run(sources, devices=jax.devices()[:1])
@@ -254,8 +257,8 @@ def test_two_processes_share_the_work_and_agree():
     assert first[1]["two"]["dark"]["pixels"] == alone.summary["two"]["dark"]["pixels"]
 
 
-def test_a_process_that_fails_tells_the_others():
-    first, second = two_processes("damaged")
+def test_a_process_that_fails_tells_the_others(two_processes):
+    first, second = (printed[1] for printed in two_processes)
     assert first[0] == "DataError"
     assert "Process 1 failed: KeyError: 'image'" in first[1]
     assert second == ["KeyError", "'image'"]

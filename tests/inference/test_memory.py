@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from dpjax import errors
@@ -40,6 +41,18 @@ def test_largest_window_is_a_multiple_within_budget_and_bounds():
         memory.largest_window(63 * 63 * 10, 10.0, **options)
 
 
-def test_a_host_reports_some_memory():
-    assert 0 < memory.available(jax.devices()[0]) <= 4 << 30
-    assert memory.free_on_host() >= memory.available(jax.devices()[0])
+def test_the_budget_of_a_host_does_not_change_with_its_load():
+    budget = memory.available(jax.devices()[0])
+    assert 1 << 20 < budget <= 4 << 30
+    held = np.ones(200 << 20, np.uint8)
+    assert memory.available(jax.devices()[0]) == budget
+    assert held.any()
+    assert memory.free_on_host() > 1 << 20
+
+
+def test_an_accelerator_gives_half_of_its_memory():
+    class Device:
+        def memory_stats(self):
+            return {"bytes_limit": 16 << 30, "bytes_in_use": 9 << 30}
+
+    assert memory.available(Device()) == 8 << 30

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from dpjax import errors
-from dpjax.inference import receipts, report
+from dpjax.inference import page, receipts, report
 
 TEMPLATE = Path(__file__).parents[2] / "dpjax/cli/templates/report.html"
 
@@ -107,14 +107,14 @@ def test_documents_without_their_markers_are_refused(document):
 def test_the_page_holds_scores_images_and_escapes_names(tmp_path, photo):
     (tmp_path / "r0").mkdir()
     PIL.Image.fromarray(photo[:9, :9]).save(tmp_path / "r0" / "00-lena.png")
-    page = report.page(entries(tmp_path, receipt()), TEMPLATE.read_text())
-    assert "14.15 → 29.30" in page
-    assert "30.30" in page  # lena, by image
-    assert "&lt;b&gt;man" in page
-    assert "<b>man" not in page
-    assert len(re.findall("data:image/jpeg;base64,/9j/", page)) == 1
+    text = page.render(entries(tmp_path, receipt()), TEMPLATE.read_text())
+    assert "14.15 → 29.30" in text
+    assert "30.30" in text  # lena, by image
+    assert "&lt;b&gt;man" in text
+    assert "<b>man" not in text
+    assert len(re.findall("data:image/jpeg;base64,/9j/", text)) == 1
     # Self-contained: nothing is fetched from anywhere.
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
 
 
 def test_terminal_tables_are_aligned():
