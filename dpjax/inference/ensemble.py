@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from dpjax.data import transforms
 from dpjax.inference import windows
 
-_SYMMETRIES = tuple((turns, flip) for turns in range(4) for flip in (False, True))
+_SYMMETRIES = range(transforms.SYMMETRIES)
 
 
 def views(image: np.ndarray) -> list[np.ndarray]:
@@ -25,10 +26,7 @@ def views(image: np.ndarray) -> list[np.ndarray]:
     Returns:
         Eight arrays, [h, w, c] or [w, h, c].
     """
-    return [
-        np.rot90(image[:, ::-1] if flip else image, turns)
-        for turns, flip in _SYMMETRIES
-    ]
+    return [transforms.dihedral(image, index) for index in _SYMMETRIES]
 
 
 def merge(results: Iterable[np.ndarray]) -> np.ndarray:
@@ -41,9 +39,8 @@ def merge(results: Iterable[np.ndarray]) -> np.ndarray:
         [h, w, k] in the type of the results, averaged in float64.
     """
     total, dtype = None, None
-    for (turns, flip), result in zip(_SYMMETRIES, results, strict=True):
-        back = np.rot90(result, -turns)
-        back = back[:, ::-1] if flip else back
+    for index, result in zip(_SYMMETRIES, results, strict=True):
+        back = transforms.dihedral_inverse(result, index)
         dtype = result.dtype
         total = back.astype(np.float64) if total is None else total + back
     return (total / len(_SYMMETRIES)).astype(dtype)

@@ -231,7 +231,7 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
         return record, [task.evaluation_input(record, c, protocol) for c in conditions]
 
     def finish(job, record, condition, given, output, is_shown):
-        row = task.score(output, record, condition, protocol)
+        row = task.score(record, condition, given, output, protocol)
         row = {"id": record["id"], "condition": condition, **row}
         picture = task.panel(record, condition, given, output) if is_shown else None
         return job, row, picture

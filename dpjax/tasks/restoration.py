@@ -284,25 +284,31 @@ class Restoration(task.Task):
         image = judge.crop_to_fit(record["image"])
         if getattr(judge, "space", "image") == "rgb":
             given = judge.evaluate(image, rng, record.get("depth"))
-            return self._float_in_space(given)
+            return self._float_in_space(given).astype(np.float32)
         return judge.evaluate(self.in_space(image), rng, record.get("depth"))
 
     def _float_in_space(self, image: np.ndarray) -> np.ndarray:
         if self.space == "y":
-            return colour.rgb_to_luma(image.astype(np.float64)).astype(np.float32)
+            return colour.rgb_to_luma(image.astype(np.float64))
         if self.space == "gray":
-            return colour.rgb_to_gray(image.astype(np.float64)).astype(np.float32)
+            return colour.rgb_to_gray(image.astype(np.float64))
         return image
 
     def score(
-        self, output: np.ndarray, record: task.Example, condition: str, protocol: str
+        self,
+        record: task.Example,
+        condition: str,
+        given: np.ndarray,
+        output: np.ndarray,
+        protocol: str,
     ) -> task.Row:
         """Returns PSNR and SSIM of the output, and of the degraded input beside it.
 
         Args:
-            output: what the network returned, float32 [h, w, c].
             record: the photograph.
             condition: one of `conditions()`.
+            given: what the network saw.
+            output: what it returned, float32 [h, w, c].
             protocol: one of `protocols`.
 
         Returns:
@@ -310,13 +316,17 @@ class Restoration(task.Task):
         """
         rules = PROTOCOLS[protocol]
         judge = self._judge(condition, protocol)
-        clean = self.in_space(judge.crop_to_fit(record["image"]))
+        image = judge.crop_to_fit(record["image"])
         is_small = isinstance(judge, degradations.Bicubic)
+        if is_small and rules.stored_small:
+            # DnCNN and BasicSR convert the photograph without rounding its luma.
+            clean = self._float_in_space(image / 255.0) * 255.0
+        else:
+            clean = self.in_space(image)
         shave = judge.scale if is_small and rules.shave else 0
         rounds = rules.quantize == "always" or (
             rules.quantize == "levels" and not is_small
         )
-        given = self.evaluation_input(record, condition, protocol)
         row = {}
         # The input is judged unrounded: clipping noise would flatter it.
         for suffix, image in (("", output), ("_input", given)):

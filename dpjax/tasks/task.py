@@ -126,14 +126,20 @@ class Task:
         raise NotImplementedError
 
     def score(
-        self, output: np.ndarray, record: Example, condition: str, protocol: str
+        self,
+        record: Example,
+        condition: str,
+        given: np.ndarray,
+        output: np.ndarray,
+        protocol: str,
     ) -> Row:
         """Returns the metrics of one example, computed on the host in float64.
 
         Args:
-            output: what the model returned for `evaluation_input`, [h, w, k].
-            record: the same decoded record.
+            record: a decoded record.
             condition: one of `conditions()`.
+            given: what `evaluation_input` returned.
+            output: what the model returned for it, [h, w, k].
             protocol: one of `protocols`.
 
         Returns:

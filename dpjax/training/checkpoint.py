@@ -6,6 +6,7 @@ on the device in integers (equal on any number of devices); a checkpoint that do
 match is put aside, and the one before it is used.
 """
 
+import contextlib
 import dataclasses
 import errno
 import logging
@@ -106,7 +107,8 @@ class Checkpoints:
         try:
             self._manager.check_for_errors()
             saved = self._manager.save(step, args=args, metrics={"score": ranked})
-        except OSError as error:
+        # TensorStore reports a disk that refuses as ValueError.
+        except (OSError, ValueError) as error:
             raise storage_error(self.folder, error) from error
         if not saved:
             raise errors.StorageError(
@@ -127,7 +129,9 @@ class Checkpoints:
 
     def close(self) -> None:
         """Ends the background threads; saves under way are finished first."""
-        self._manager.close()
+        # A save that failed has been reported by `save` or `wait`.
+        with contextlib.suppress(OSError, ValueError):
+            self._manager.close()
 
     def restore(self, like: Any, parallel: parallels.Parallel) -> Restored | None:
         """Returns the newest sound checkpoint.

@@ -8,7 +8,6 @@ to `speed.jsonl`.
 import contextlib
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from dpjax.data import storage
 from dpjax.training import checkpoint
 
 
@@ -184,9 +184,7 @@ def _open_after(path: Path, step: int) -> Any:
             except (ValueError, KeyError):
                 break
             kept.append(line + "\n")
-    part = path.with_suffix(".part")
-    part.write_text("".join(kept))
-    os.replace(part, path)
+    storage.replace(path, "".join(kept).encode())
     return path.open("a")
 
 

@@ -18,7 +18,7 @@ import jax
 
 from dpjax import config, errors
 from dpjax.data import identity, pipeline, sources
-from dpjax.inference import evaluate
+from dpjax.inference import evaluate, receipts
 from dpjax.models import zoo
 from dpjax.training import (
     checkpoint,
@@ -249,7 +249,7 @@ class _Run:
     def _save(self, *, scored: bool) -> None:
         meta = {
             "config": config.encode(self.experiment),
-            "versions": release.versions(),
+            "versions": receipts.versions(),
             "position": self.step * self.experiment.data.batch_size,
             "best": self.best,
             "score": self.score,

@@ -1,6 +1,5 @@
 """Weights that go in and out of a run: what it starts from, what it leaves behind."""
 
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +7,8 @@ import jax
 from flax import linen as nn
 
 from dpjax import config
+from dpjax.inference import receipts
 from dpjax.weights import store
-
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the packages whose code decides a run's numbers.
-
-    Returns:
-        Package name to version.
-    """
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def starting_variables(
@@ -68,6 +57,6 @@ def write_run_weights(
         "task": config.encode(experiment.task),
         "config": config.encode(experiment),
         "scores": [] if score is None else [{experiment.task.best: score}],
-        "versions": versions(),
+        "versions": receipts.versions(),
     }
     store.save(target, jax.device_get(variables), card)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dpjax import config, errors, tasks
+from dpjax.data import storage
 from dpjax.training import checkpoint
 
 
@@ -98,9 +99,4 @@ def settle_experiment(folder: Path, experiment: config.Experiment) -> None:
                 "To run this configuration choose another --workdir."
             )
         return
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(json.dumps(wanted, indent=2) + "\n")
-        os.replace(part, path)
-    except OSError as error:
-        raise checkpoint.storage_error(folder, error) from error
+    storage.replace(path, (json.dumps(wanted, indent=2) + "\n").encode())

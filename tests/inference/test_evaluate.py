@@ -36,7 +36,7 @@ class Darkened(tasks.Task):
         factor = {"half": 0.5, "dark": 0.1}[condition]
         return (record["image"][..., :1] / 255 * factor).astype(np.float32)
 
-    def score(self, output, record, condition, protocol):
+    def score(self, record, condition, given, output, protocol):
         difference = output.astype(np.float64) - record["image"][..., :1] / 255
         error = np.mean(np.abs(difference) if protocol == "plain" else difference**2)
         return {"error": error, "histogram": np.array([1, output.size])}
@@ -93,7 +93,7 @@ def plain_loop(sources):
             for condition in task.conditions():
                 given = task.evaluation_input(record, condition, "plain")
                 output = np.asarray(module.apply(variables, given[None]))[0]
-                row = task.score(output, record, condition, "plain")
+                row = task.score(record, condition, given, output, "plain")
                 rows.append((name, record["id"], condition, row["error"]))
     return rows
 

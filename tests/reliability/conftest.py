@@ -42,6 +42,9 @@ class Runs:
     def __init__(self, folder: Path):
         self.config = folder / "tiny.py"
         self.config.write_text(_TINY)
+        # Runs see no PyTorch, as on a user's machine: TensorBoard's writer would
+        # import it for seconds.
+        (folder / "torch.py").write_text('raise ImportError("not installed")')
 
     def start(
         self, workdir: Path, *options: str, devices: int = 1, limits: str = ""
@@ -49,7 +52,7 @@ class Runs:
         environment = {
             **os.environ,
             "JAX_NUM_CPU_DEVICES": str(devices),
-            "PYTHONPATH": str(_ROOT),
+            "PYTHONPATH": f"{self.config.parent}:{_ROOT}",
         }
         command = [sys.executable, str(_ROOT / "train.py"), str(self.config)]
         command += ["--workdir", str(workdir), *options]
