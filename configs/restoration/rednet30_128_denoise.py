@@ -1,37 +1,18 @@
 """RED-Net 30, 128 wide as released, that removes noise from gray photographs.
 
 Run:     python train.py configs/restoration/rednet30_128_denoise.py --workdir DIR
-Source:  Mao, Shen & Yang, NIPS 2016, section 4; schedule and averaging are ours
+Source:  Mao, Shen & Yang, NIPS 2016, released models; schedule and averaging are ours
 """
 
-from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
-from dpjax.data.degradations import GaussianNoise
-from dpjax.tasks.restoration import Restoration
+import dataclasses
+
+from configs.restoration import rednet30_denoise
+from dpjax.config import Experiment, Model
 
 
 def get_config() -> Experiment:
-    return Experiment(
-        task=Restoration(
-            degradations=(GaussianNoise((0.0, 55.0)),),
-            judged=(
-                GaussianNoise((15.0, 15.0)),
-                GaussianNoise((25.0, 25.0)),
-                GaussianNoise((50.0, 50.0)),
-            ),
-            space="gray",
-        ),
+    parent = rednet30_denoise.get_config()
+    return dataclasses.replace(
+        parent,
         model=Model("rednet30_128", {"channels": 1}, compute_dtype="bfloat16"),
-        data=Data(
-            # One picture of the training set is in the evaluation too: left out.
-            train=("bsds500:train-12003", "t91:train"),
-            evaluate=("bsd68", "set12"),
-            crop=(50, 50),
-            batch_size=64,
-        ),
-        optim=Optim(
-            lr=1e-3, schedule="cosine", warmup_steps=1000, end_lr=1e-6, ema_decay=0.999
-        ),
-        evaluation=Evaluation("dncnn", every_steps=10_000),
-        record=Record(log_every=100, save_every=5_000),
-        total_steps=300_000,
     )

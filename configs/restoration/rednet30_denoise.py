@@ -22,7 +22,7 @@ def get_config() -> Experiment:
         ),
         model=Model("rednet30", {"channels": 1}, compute_dtype="bfloat16"),
         data=Data(
-            # One picture of the training set is in the evaluation too: left out.
+            # The starfish of Set12 is cut from a training picture: left out.
             train=("bsds500:train-12003", "t91:train"),
             evaluate=("bsd68", "set12"),
             crop=(50, 50),

@@ -4,34 +4,23 @@ Run:     python train.py configs/restoration/rednet30_denoise_rgb.py --workdir D
 Source:  Mao, Shen & Yang, NIPS 2016, section 4; schedule and averaging are ours
 """
 
-from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
-from dpjax.data.degradations import GaussianNoise
-from dpjax.tasks.restoration import Restoration
+import dataclasses
+
+from configs.restoration import rednet30_denoise
+from dpjax.config import Experiment, Model
 
 
 def get_config() -> Experiment:
-    return Experiment(
-        task=Restoration(
-            degradations=(GaussianNoise((0.0, 55.0)),),
-            judged=(
-                GaussianNoise((15.0, 15.0)),
-                GaussianNoise((25.0, 25.0)),
-                GaussianNoise((50.0, 50.0)),
-            ),
-            space="rgb",
-        ),
+    parent = rednet30_denoise.get_config()
+    return dataclasses.replace(
+        parent,
+        task=dataclasses.replace(parent.task, space="rgb"),
         model=Model("rednet30", {"channels": 3}, compute_dtype="bfloat16"),
-        data=Data(
-            # One picture of the training set is in the evaluation too: left out.
+        data=dataclasses.replace(
+            parent.data,
+            # The woman of Set5 is a picture of the training set: left out.
             train=("bsds500:train-302003", "t91:train"),
             evaluate=("set5", "set14"),
-            crop=(50, 50),
-            batch_size=64,
+            crop=(48, 48),
         ),
-        optim=Optim(
-            lr=1e-3, schedule="cosine", warmup_steps=1000, end_lr=1e-6, ema_decay=0.999
-        ),
-        evaluation=Evaluation("dncnn", every_steps=10_000),
-        record=Record(log_every=100, save_every=5_000),
-        total_steps=300_000,
     )

@@ -1,6 +1,7 @@
 """Reads config files and applies what was typed after them."""
 
 import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,10 @@ def read_config(path: str) -> config.Experiment:
     if not file.is_file():
         known = [str(p) for p in Path("configs").rglob("*.py")]
         raise errors.unknown_name("config file", path, known)
+    # A config may begin from another one: `from configs.restoration import ...`.
+    root = str(file.resolve().parents[min(2, len(file.resolve().parents) - 1)])
+    if root not in sys.path:
+        sys.path.append(root)
     try:
         names = runpy.run_path(str(file))
         experiment = names["get_config"]()
