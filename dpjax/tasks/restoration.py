@@ -18,11 +18,9 @@ from dpjax import config, errors
 from dpjax.data import degradation, degradations, transforms
 from dpjax.losses import restoration as losses
 from dpjax.metrics import restoration as metrics
-from dpjax.ops import colour, resize
+from dpjax.ops import planes, resize
 from dpjax.tasks import task
 from dpjax.viz import panels
-
-Space = Literal["gray", "y", "rgb"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Restoration(task.Task):
 
     degradations: tuple[degradation.Degradation, ...] = _NOISE
     judged: tuple[degradation.Degradation, ...] = _NOISE
-    space: Space = "gray"
+    space: planes.Space = "gray"
     loss: Literal["mse", "l1"] = "mse"
 
     def check(self, experiment: config.Experiment) -> None:
@@ -91,19 +89,16 @@ class Restoration(task.Task):
                 f"Restoration.judged wants distinct degradations, got {labels}."
             )
         channels = experiment.model.options.get("channels", 1)
-        if channels != self._channels:
+        wanted = planes.channels(self.space)
+        if channels != wanted:
             raise errors.UserError(
-                f'Restoration(space="{self.space}") wants a model of {self._channels} '
+                f'Restoration(space="{self.space}") wants a model of {wanted} '
                 f"channels, got {channels}. Set model.options channels, or task.space."
             )
         if min(experiment.data.crop) < 1:
             raise errors.UserError(
                 f"data.crop must be positive, got {experiment.data.crop}."
             )
-
-    @property
-    def _channels(self) -> int:
-        return 3 if self.space == "rgb" else 1
 
     @property
     def _margin(self) -> int:
@@ -139,7 +134,7 @@ class Restoration(task.Task):
         sides = data.crop
         if not self._only_on_host:
             sides = (side + 2 * self._margin for side in self._core(data))
-        shape = (batch_size, *sides, self._channels)
+        shape = (batch_size, *sides, planes.channels(self.space))
         spec = {
             "image": jax.ShapeDtypeStruct(shape, jnp.uint8),
             "kind": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
@@ -177,7 +172,7 @@ class Restoration(task.Task):
             align=self._align,
             border=chosen.border,
         )
-        images = {"image": self.in_space(crop)}
+        images = {"image": planes.take(crop, self.space)}
         if self._on_host:
             images["degraded"] = images["image"]
             if chosen.on_host:
@@ -235,21 +230,6 @@ class Restoration(task.Task):
         absolute = losses.absolute_error(outputs, batch["clean"], batch["valid"])
         return {"loss": absolute, "mse": squared}
 
-    def in_space(self, image: np.ndarray) -> np.ndarray:
-        """Returns a photograph in the colour space of the network.
-
-        Args:
-            image: RGB, uint8 [h, w, 3].
-
-        Returns:
-            uint8 [h, w, 1] or, for "rgb", the image itself.
-        """
-        if self.space == "gray":
-            return colour.rgb_to_gray(image)
-        if self.space == "y":
-            return colour.rgb_to_luma(image)
-        return image
-
     def conditions(self) -> tuple[str, ...]:
         """Returns the labels of `judged`.
 
@@ -284,15 +264,8 @@ class Restoration(task.Task):
         image = judge.crop_to_fit(record["image"])
         if getattr(judge, "space", "image") == "rgb":
             given = judge.evaluate(image, rng, record.get("depth"))
-            return self._float_in_space(given).astype(np.float32)
-        return judge.evaluate(self.in_space(image), rng, record.get("depth"))
-
-    def _float_in_space(self, image: np.ndarray) -> np.ndarray:
-        if self.space == "y":
-            return colour.rgb_to_luma(image.astype(np.float64))
-        if self.space == "gray":
-            return colour.rgb_to_gray(image.astype(np.float64))
-        return image
+            return planes.take(given.astype(np.float64), self.space).astype(np.float32)
+        return judge.evaluate(planes.take(image, self.space), rng, record.get("depth"))
 
     def score(
         self,
@@ -320,9 +293,9 @@ class Restoration(task.Task):
         is_small = isinstance(judge, degradations.Bicubic)
         if is_small and rules.stored_small:
             # DnCNN and BasicSR convert the photograph without rounding its luma.
-            clean = self._float_in_space(image / 255.0) * 255.0
+            clean = planes.take(image / 255.0, self.space) * 255.0
         else:
-            clean = self.in_space(image)
+            clean = planes.take(image, self.space)
         shave = judge.scale if is_small and rules.shave else 0
         rounds = rules.quantize == "always" or (
             rules.quantize == "levels" and not is_small
@@ -368,7 +341,7 @@ class Restoration(task.Task):
             uint8 [h, w, 3].
         """
         judge = self.judged[self.conditions().index(condition)]
-        clean = self.in_space(judge.crop_to_fit(record["image"]))
+        clean = planes.take(judge.crop_to_fit(record["image"]), self.space)
         parts = [("input", given), ("output", output), ("truth", clean / 255.0)]
         shown = []
         for label, image in parts:
@@ -404,7 +377,7 @@ class Restoration(task.Task):
         if scale > 1:
             image = resize.imresize(image.astype(np.float64), scale=float(scale))
             image = image.astype(np.float32)
-        return self._plan_channels(image)
+        return planes.split(image, self.space)
 
     def _scale(self, asked: int | None) -> int:
         scales = sorted(
@@ -426,32 +399,6 @@ class Restoration(task.Task):
             )
         return asked
 
-    def _plan_channels(
-        self, image: np.ndarray
-    ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
-        if self.space == "rgb" and image.shape[-1] == 1:
-            # The mean of three equal-noise channels is the gray answer.
-            given = np.repeat(image, 3, axis=-1)
-            return [given], lambda out: _clip(out[0].mean(-1, keepdims=True))
-        if self.space == "rgb":
-            return [image], lambda out: _clip(out[0])
-        if self.space == "y":
-            colours = image if image.shape[-1] == 3 else np.repeat(image, 3, axis=-1)
-            ycbcr = colour.rgb_to_ycbcr(colours.astype(np.float64))
-
-            def merge(out: list[np.ndarray]) -> np.ndarray:
-                whole = np.concatenate([out[0], ycbcr[..., 1:]], axis=-1)
-                rgb = _clip(colour.ycbcr_to_rgb(whole))
-                return rgb if image.shape[-1] == 3 else rgb[..., :1]
-
-            return [ycbcr[..., :1].astype(np.float32)], merge
-        parts = [image[..., i : i + 1] for i in range(image.shape[-1])]
-        return parts, lambda out: _clip(np.concatenate(out, axis=-1))
-
 
 def _round_up(value: int, unit: int) -> int:
     return -(-value // unit) * unit
-
-
-def _clip(image: np.ndarray) -> np.ndarray:
-    return np.clip(image, 0.0, 1.0).astype(np.float32)
