@@ -1,0 +1,78 @@
+"""The benchmarks' shared parts; the measurements themselves need an idle machine."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import measure
+from dpjax import config
+from dpjax.models import zoo
+
+SCRIPTS = sorted(
+    path.stem
+    for path in (Path(__file__).parents[1] / "benchmarks").glob("*.py")
+    if "torch" not in path.stem
+)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_explains_how_to_run_it(name):
+    text = importlib.import_module(f"benchmarks.{name}").__doc__
+    assert name == "measure" or f"python -m benchmarks.{name}" in text
+
+
+def test_ratio_compares_round_by_round():
+    # The machine was three times slower in the second round, for both.
+    found = measure.ratio([2.0, 6.0, 4.0], [1.0, 3.0, 1.0])
+    assert found == {"median": 2.0, "lowest": 2.0, "highest": 4.0}
+
+
+def test_table_leaves_single_repeats_out_and_gaps_empty():
+    rows = [{"what": "a", "ms": 1.23456, "s": [1, 2]}, {"what": "bb", "speed-up": 2}]
+    assert measure.table(rows).splitlines() == [
+        "| what | ms    | speed-up |",
+        "|------|-------|----------|",
+        "| a    | 1.235 |          |",
+        "| bb   |       | 2        |",
+    ]
+
+
+def test_synthetic_batches_have_the_form_of_real_ones():
+    run = measure.experiment(config.Model("rednet10"), crop=(12, 8), batch_size=4)
+    batch = measure.synthetic_batch(run.task, run.data, position=8)
+    spec = run.task.batch_spec(run.data, 4)
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == {
+        k: (v.shape, v.dtype) for k, v in spec.items()
+    }
+    assert batch["valid"].all()
+    assert batch["position"].tolist() == [8, 9, 10, 11]
+
+
+def test_updates_keep_learning_on_the_batch_that_stays():
+    model = config.Model("rednet10", {"widths": 4})
+    run = measure.experiment(model, crop=(8, 8), batch_size=8)
+    update = measure.Updates(run, zoo.create_module("rednet10", widths=4))
+    for _ in range(3):
+        jax.block_until_ready(update())
+    assert int(update._state.step) == 3
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("depth", [10, 20])
+def test_the_peer_in_pytorch_is_the_same_network(depth):
+    torch = pytest.importorskip("torch")
+    from benchmarks import torch_rednet
+
+    name = f"rednet{depth}"
+    module, variables = zoo.create_model(name, widths=6, channels=3, last_scale=1.0)
+    images = np.random.default_rng(0).random((2, 9, 11, 3), np.float32)
+    peer = torch_rednet.RedNet(module, variables)
+    with torch.inference_mode():
+        theirs = peer(torch.from_numpy(images).permute(0, 3, 1, 2))
+    ours = np.asarray(module.apply(variables, images))
+    np.testing.assert_allclose(
+        ours, theirs.permute(0, 2, 3, 1).numpy(), rtol=1e-4, atol=1e-5
+    )
