@@ -20,7 +20,7 @@ from dpjax.training import plan, topology
 def main() -> None:
     """Compiles, prints a table and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--topologies", nargs="+", default=["v5e:4x4", "v5p:4x4x4"])
+    parser.add_argument("--topologies", nargs="+", default=["v5e:4x4", "v5p:2x4x4"])
     parser.add_argument("--configs", nargs="+", help="files; default all of configs/")
     options = parser.parse_args()
     if jax.config.jax_platforms is None:  # only the compiler is wanted

@@ -2,7 +2,7 @@
 
 From top to bottom, imports point down only:
 train.py, evaluate.py, configs > cli > training > inference > tasks > weights > models >
-losses, metrics > data > viz > ops > config > errors.
+losses, metrics > data > viz > ops > config, storage > errors.
 """
 
 import ast
@@ -26,7 +26,7 @@ LAYERS = (
     ("dpjax.data",),
     ("dpjax.viz",),
     ("dpjax.ops",),
-    ("dpjax.config",),
+    ("dpjax.config", "dpjax.storage"),
     ("dpjax.errors",),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}

@@ -9,9 +9,8 @@ import jax
 import numpy as np
 import tyro
 
-from dpjax import config, errors
+from dpjax import config, errors, storage
 from dpjax.cli import experiments, startup
-from dpjax.data import storage
 from dpjax.inference import evaluate, receipts, report, trained
 from dpjax.training import workdir
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--topology",
         metavar="NAME",
-        help="generation and grid of chips: v5e:4x4, v5p:4x4x4, v6e:2x4",
+        help="generation and grid of chips: v5e:4x4, v5p:2x4x4, v6e:2x4",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options, rest = parser.parse_known_args(arguments)

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from dpjax import errors
-from dpjax.data import storage
+from dpjax import errors, storage
 from dpjax.inference import page, report
 
 

@@ -18,8 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from dpjax import errors
-from dpjax.data import storage
+from dpjax import errors, storage
 from dpjax.inference import receipts
 from dpjax.ops import tiles
 from dpjax.weights import store

@@ -13,8 +13,8 @@ import warnings
 
 import numpy as np
 
-from dpjax import errors
-from dpjax.data import image_files, storage
+from dpjax import errors, storage
+from dpjax.data import image_files
 
 # What each file type can hold; more is reduced when writing.
 _DEEP = (".png", ".tif", ".tiff")

@@ -17,8 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dpjax import config, errors
-from dpjax.data import storage
+from dpjax import config, errors, storage
 from dpjax.inference import evaluate
 from dpjax.tasks import task as tasks
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dpjax.data import storage
+from dpjax import storage
 from dpjax.training import checkpoint
 
 

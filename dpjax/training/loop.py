@@ -31,6 +31,7 @@ from dpjax.training import (
     stop,
     workdir,
 )
+from dpjax.viz import curves
 
 # Updates under way at once; more would only pile up batches on the device.
 _IN_FLIGHT = 2
@@ -164,6 +165,7 @@ class _Run:
                 )
         self.checkpoints.wait()
         if self.is_first:
+            curves.write(self.folder, experiment.task.best)
             release.write_run_weights(
                 self.folder, "last", experiment, self.state.variables(), self.score
             )

@@ -71,7 +71,7 @@ def slice_devices(name: str) -> Sequence[jax.Device]:
     """Returns the devices of a TPU slice, for ahead-of-time compilation only.
 
     Args:
-        name: generation and grid of chips, such as "v5e:4x4" or "v5p:4x4x4".
+        name: generation and grid of chips, such as "v5e:4x4" or "v5p:2x4x4".
 
     Returns:
         Devices that can be put into a mesh but not run anything.
@@ -100,6 +100,7 @@ def slice_devices(name: str) -> Sequence[jax.Device]:
         reason = str(error).splitlines()[0]
         raise errors.UserError(
             f"No TPU topology {name!r}: {reason} Write generation:grid of chips, such "
-            "as v5e:4x4 (16 chips), v6e:2x4 (8) or v5p:4x4x4 (64)."
+            "as v5e:4x4 (16 chips), v6e:2x4 (8) or v5p:2x4x4 (32; Google counts the "
+            "two cores of each and calls it v5p-64)."
         ) from error
     return found.devices

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dpjax import config, errors, tasks
-from dpjax.data import storage
+from dpjax import config, errors, storage, tasks
 from dpjax.training import checkpoint
 
 

@@ -19,8 +19,7 @@ import safetensors
 from flax import traverse_util
 from safetensors import numpy as safetensors_numpy
 
-from dpjax import errors
-from dpjax.data import storage
+from dpjax import errors, storage
 from dpjax.weights import matching
 
 FORMAT = 1

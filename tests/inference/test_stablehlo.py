@@ -6,8 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from dpjax import errors
-from dpjax.data import storage
+from dpjax import errors, storage
 from dpjax.inference import export, trained
 
 

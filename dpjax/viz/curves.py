@@ -1,0 +1,63 @@
+"""Learning curves: what `metrics.jsonl` of a run looks like to a person."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from dpjax import storage
+
+
+def write(folder: Path, metric: str) -> None:
+    """Draws loss and evaluation of a run into `curves.png` in its folder.
+
+    Args:
+        folder: of the run; holds `metrics.jsonl`.
+        metric: name of the evaluated number that is drawn, such as "psnr".
+
+    Raises:
+        StorageError: the picture cannot be written.
+    """
+    import io
+
+    from matplotlib import figure
+
+    losses, scores = read(folder, metric)
+    # A figure of its own: pyplot would keep state, and want a screen.
+    sheet = figure.Figure(figsize=(10, 4), layout="constrained")
+    left, right = sheet.subplots(1, 2)
+    left.semilogy(*zip(*losses, strict=True) if losses else ((), ()))
+    left.set(xlabel="step", ylabel="loss")
+    for name, points in scores.items():
+        right.plot(*zip(*points, strict=True), marker=".", label=name)
+    right.set(xlabel="step", ylabel=metric)
+    if scores:
+        right.legend(fontsize="small")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    file = io.BytesIO()
+    sheet.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    storage.replace(folder / "curves.png", file.getvalue())
+
+
+def read(
+    folder: Path, metric: str
+) -> tuple[list[tuple[int, float]], dict[str, list[tuple[int, float]]]]:
+    """Returns the points of the curves.
+
+    Args:
+        folder: of the run; holds `metrics.jsonl`.
+        metric: name of the evaluated number.
+
+    Returns:
+        (step, loss) in order, and for each source and condition (step, number).
+    """
+    losses, scores = [], defaultdict(list)
+    for text in (folder / "metrics.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        if "loss" in line:
+            losses.append((line["step"], float(line["loss"])))
+        for source, conditions in line.get("evaluation", {}).items():
+            for condition, numbers in conditions.items():
+                name = f"{source} {condition}".strip()
+                scores[name].append((line["step"], numbers[metric]))
+    return losses, dict(scores)

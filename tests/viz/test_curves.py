@@ -1,0 +1,40 @@
+"""Learning curves: the points are those of the log, the picture is one."""
+
+import json
+
+import numpy as np
+
+from dpjax.viz import curves
+
+
+def _log(folder):
+    lines = [
+        {"step": 5, "loss": 0.5},
+        {"step": 10, "loss": 0.25},
+        {"step": 10, "evaluation": {"set": {"a": {"psnr": 20.0}, "b": {"psnr": 9.0}}}},
+        {"step": 15, "loss": "nan"},
+        {"step": 20, "evaluation": {"set": {"a": {"psnr": 21.0}, "b": {"psnr": 8.0}}}},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "metrics.jsonl").write_text(text)
+
+
+def test_points_are_those_of_the_log(tmp_path):
+    _log(tmp_path)
+    losses, scores = curves.read(tmp_path, "psnr")
+    assert losses[:2] == [(5, 0.5), (10, 0.25)]
+    assert np.isnan(losses[2][1])
+    assert scores == {
+        "set a": [(10, 20.0), (20, 21.0)],
+        "set b": [(10, 9.0), (20, 8.0)],
+    }
+
+
+def test_curves_are_drawn(tmp_path):
+    import cv2
+
+    _log(tmp_path)
+    curves.write(tmp_path, "psnr")
+    picture = cv2.imread(str(tmp_path / "curves.png"))
+    assert picture.shape == (400, 1000, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20  # lines, not a blank
