@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dpjax import config
+from dpjax import config, storage
 from dpjax.data import degradations
 from dpjax.tasks import restoration, task
 from dpjax.training import parallel, step
@@ -206,7 +206,6 @@ def record(
         platform: appended to the file's name; None takes that of the devices here.
     """
     path = RESULTS / f"{name}_{platform or jax.default_backend()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "benchmark": name,
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -215,7 +214,7 @@ def record(
         "settings": settings,
         "rows": rows,
     }
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    storage.replace(path, json.dumps(content, indent=2).encode() + b"\n")
     print(table(rows))
     print(f"written to {path.relative_to(ROOT)}")
 

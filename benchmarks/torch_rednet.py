@@ -27,8 +27,9 @@ class RedNet(nn.Module):
         """
         super().__init__()
         half = module.depth // 2
-        widths = module._widths
-        ends = (module.channels, *widths)
+        params = variables["params"]
+        layers = (params[f"conv{i}"]["kernel"] for i in range(1, half + 1))
+        ends = (module.channels, *(kernel.shape[-1] for kernel in layers))
         self.skips = module.skips
         self.encoder = nn.ModuleList(
             nn.Conv2d(ends[i], ends[i + 1], 3, padding=1) for i in range(half)
@@ -37,7 +38,6 @@ class RedNet(nn.Module):
             nn.ConvTranspose2d(ends[half - j], ends[half - j - 1], 3, padding=1)
             for j in range(half)
         )
-        params = variables["params"]
         with torch.no_grad():
             for i, layer in enumerate(self.encoder, start=1):
                 _copy(layer, params[f"conv{i}"], (3, 2, 0, 1))

@@ -1,6 +1,10 @@
 """The benchmarks' shared parts; the measurements themselves need an idle machine."""
 
+import argparse
 import importlib
+import inspect
+import json
+import os
 from pathlib import Path
 
 import jax
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import measure
-from dpjax import config
+from dpjax import config, errors
 from dpjax.models import zoo
 
 SCRIPTS = sorted(
@@ -76,3 +80,48 @@ def test_the_peer_in_pytorch_is_the_same_network(depth):
     np.testing.assert_allclose(
         ours, theirs.permute(0, 2, 3, 1).numpy(), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.torch
+def test_both_frameworks_do_the_same_work_on_inputs_that_lie_ready():
+    torch = pytest.importorskip("torch")
+    peers = importlib.import_module("benchmarks.train_and_infer_vs_pytorch")
+    options = argparse.Namespace(dtype="float32", no_compile=True)
+    kinds = peers._candidates("rednet10", 8, 8, options, "cpu")
+    assert {kind: list(c) for kind, c in kinds.items()} == {
+        "forward": ["dpjax", "torch eager"],
+        "training": ["dpjax", "torch eager"],
+    }
+    # A forward is the network and nothing else: no scaling, no conversion, no copy.
+    with torch.profiler.profile() as profile:
+        kinds["forward"]["torch eager"].call()
+    called = {event.key for event in profile.key_averages()}
+    assert "aten::convolution" in called
+    assert not called & {"aten::div", "aten::to", "aten::_to_copy"}
+    call = kinds["forward"]["dpjax"].call
+    with jax.transfer_guard("disallow"):
+        given = call()
+    assert len(given.sharding.device_set) == jax.device_count()
+    inputs = inspect.getclosurevars(call).nonlocals["given"]
+    for array in jax.tree.leaves(inputs):
+        assert array.dtype == np.float32
+        assert len(array.sharding.device_set) == jax.device_count()
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "ROOT", tmp_path)
+    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
+    measure.record("some", {"batch": 8}, [{"what": "a", "ms": 1.5}])
+    (path,) = (tmp_path / "results").iterdir()
+    assert path.name == "some_cpu.json"
+    assert json.loads(path.read_text())["rows"] == [{"what": "a", "ms": 1.5}]
+    assert "| a " in capsys.readouterr().out
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    before = path.read_text()
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(errors.StorageError, match="No space left"):
+        measure.record("some", {"batch": 9}, [])
+    assert path.read_text() == before
