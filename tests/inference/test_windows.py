@@ -132,6 +132,62 @@ def test_a_halo_one_too_small_fails_in_float64(stride, missing):
             assert (error > 1e-9) if wrong else (error < 1e-14)
 
 
+def far_reaching(module):
+    """Positive float64 parameters under which the outermost pixels weigh most.
+
+    With equal taps the pixel a halo away has 3^-depth of the weight, which float64
+    cannot tell from rounding; here it has about 2^-depth.
+    """
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 4, module.channels)))
+    taps = np.full((3, 3, 1, 1), 0.01)
+    taps[::2, ::2] = 1
+    rng = np.random.default_rng(0)
+
+    def fill(array):
+        if array.ndim == 1:
+            return 0.1 * rng.random(array.shape)
+        kernel = taps * (1 + 0.1 * rng.random(array.shape))
+        return kernel / kernel.sum((0, 1, 2))  # neither grows nor fades with depth
+
+    return jax.tree.map(fill, variables)
+
+
+# (depth, stride): the published networks and their stride-2 kin.
+@pytest.mark.parametrize(
+    ("depth", "stride", "halo"),
+    [(10, 1, 10), (20, 1, 20), (30, 1, 30), (10, 2, 18), (20, 2, 38), (30, 2, 58)],
+)
+def test_published_depths_need_their_halo_and_no_less(depth, stride, halo):
+    options = {"depth": depth, "widths": 2, "stride": stride, "dtype": jnp.float64}
+    with jax.enable_x64(True):
+        right = rednet.RedNet(**options)
+        wrong = ShortHalo(**options, missing=stride)
+        assert right.halo == halo
+        variables = far_reaching(right)
+        engines = [
+            windows.Engine(
+                m,
+                variables,
+                max_window=2 * halo + 24,
+                bucket=4,
+                devices=jax.devices()[:1],
+            )
+            for m in (right, wrong)
+        ]
+        rng = np.random.default_rng(depth)
+        limit = engines[0].limit
+        image = rng.random((limit + 9, limit + 13, 1))  # tiles in both directions
+        expected = whole(right, variables, image)
+        assert expected.dtype == np.float64
+        scale = np.abs(expected).max()
+        exact, short = (np.abs(e(image) - expected).max() / scale for e in engines)
+        assert exact < 1e-14
+        assert short > 1e-12
+        image = rng.random((9, limit, 1))  # nothing to cut
+        expected = whole(right, variables, image)
+        np.testing.assert_allclose(engines[0](image), expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("count", [1, 2, 4, 8])
 def test_devices_do_not_change_the_result(count):
     module, variables = network()
