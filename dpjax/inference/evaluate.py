@@ -201,7 +201,7 @@ def pictures(
         record = sources[row["source"]][row["index"]]
         condition = row["condition"]
         given = task.evaluation_input(record, condition, evaluation.protocol)
-        picture = task.panel(record, condition, given, engine(given))
+        picture = task.panel(record, condition, given, engine(given), row)
         yield f"{row['source']}/{row['id']}/{condition}", picture
 
 
@@ -233,8 +233,9 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
     def finish(job, record, condition, given, output, is_shown):
         row = task.score(record, condition, given, output, protocol)
         row = {"id": record["id"], "condition": condition, **row}
-        picture = task.panel(record, condition, given, output) if is_shown else None
-        return job, row, picture
+        if not is_shown:
+            return job, row, None
+        return job, row, task.panel(record, condition, given, output, row)
 
     def results(panels):
         under_way: collections.deque = collections.deque()

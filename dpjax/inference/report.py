@@ -14,7 +14,7 @@ from typing import Any
 from dpjax import errors
 from dpjax.inference import receipts
 
-_TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
+_TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr_b": "PSNR-B (dB)"}
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 

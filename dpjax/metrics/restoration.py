@@ -74,7 +74,7 @@ def psnr_b(
     exceed the steps elsewhere, weighted by log2(8) / log2(shorter side).
 
     Args:
-        output: restored image, [h, w] or [h, w, 1], its block grid starting at (0, 0).
+        output: restored image, [h, w] or [h, w, c], its block grid starting at (0, 0).
         clean: its reference, of the same shape.
         shave: border that is left out on every side, a multiple of 8 to keep the grid.
         peak: value of white.

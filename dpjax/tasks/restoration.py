@@ -60,7 +60,8 @@ class Restoration(task.Task):
         judged: what the images of an evaluation suffer; every image meets all of them.
         space: what the network sees: "gray" (MATLAB rgb2gray: denoising), "y" (luma of
             rgb2ycbcr, 16..235: super-resolution, JPEG) or "rgb".
-        loss: "mse" (the paper) or "l1", averaged over all pixels.
+        loss: "mse" (the paper), "l1" or "charbonnier" ("l1" without its corner at 0),
+            averaged over all pixels.
     """
 
     kind: ClassVar[str] = "restoration"
@@ -70,7 +71,7 @@ class Restoration(task.Task):
     degradations: tuple[degradation.Degradation, ...] = _NOISE
     judged: tuple[degradation.Degradation, ...] = _NOISE
     space: planes.Space = "gray"
-    loss: Literal["mse", "l1"] = "mse"
+    loss: Literal["mse", "l1", "charbonnier"] = "mse"
 
     def check(self, experiment: config.Experiment) -> None:
         """Raises `errors.UserError` if the experiment cannot work with this task.
@@ -227,8 +228,9 @@ class Restoration(task.Task):
         squared = losses.squared_error(outputs, batch["clean"], batch["valid"])
         if self.loss == "mse":
             return {"loss": squared}
-        absolute = losses.absolute_error(outputs, batch["clean"], batch["valid"])
-        return {"loss": absolute, "mse": squared}
+        kinds = {"l1": losses.absolute_error, "charbonnier": losses.charbonnier}
+        chosen = kinds[self.loss](outputs, batch["clean"], batch["valid"])
+        return {"loss": chosen, "mse": squared}
 
     def conditions(self) -> tuple[str, ...]:
         """Returns the labels of `judged`.
@@ -285,7 +287,8 @@ class Restoration(task.Task):
             protocol: one of `protocols`.
 
         Returns:
-            psnr, psnr_input in dB; ssim, ssim_input.
+            psnr, psnr_input in dB; ssim, ssim_input; for JPEG also psnr_b and
+            psnr_b_input in dB, which count blocking as an error.
         """
         rules = PROTOCOLS[protocol]
         judge = self._judge(condition, protocol)
@@ -308,6 +311,8 @@ class Restoration(task.Task):
                 levels = np.clip(np.floor(levels + 0.5), 0, 255)
             row["psnr" + suffix] = metrics.psnr(clean, levels, shave=shave)
             row["ssim" + suffix] = metrics.ssim(clean, levels, shave=shave)
+            if isinstance(judge, degradations.Jpeg):
+                row["psnr_b" + suffix] = metrics.psnr_b(levels, clean)
         return row
 
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
@@ -317,10 +322,14 @@ class Restoration(task.Task):
             rows: what `score` gave.
 
         Returns:
-            psnr, ssim, psnr_input, ssim_input.
+            psnr, ssim, psnr_input, ssim_input, and psnr_b, psnr_b_input of JPEG.
         """
-        names = ("psnr", "ssim", "psnr_input", "ssim_input")
-        return {name: float(np.mean([row[name] for row in rows])) for name in names}
+        names = [f"{m}{s}" for s in ("", "_input") for m in ("psnr", "ssim", "psnr_b")]
+        return {
+            name: float(np.mean([row[name] for row in rows]))
+            for name in names
+            if name in rows[0]
+        }
 
     def panel(
         self,
@@ -328,28 +337,28 @@ class Restoration(task.Task):
         condition: str,
         given: np.ndarray,
         output: np.ndarray,
+        row: task.Row,
     ) -> np.ndarray:
-        """Returns input, output and truth side by side.
+        """Returns input, output and truth side by side, with their scores.
 
         Args:
             record: the photograph.
             condition: one of `conditions()`.
             given: what the network saw.
             output: what it returned.
+            row: what `score` gave.
 
         Returns:
             uint8 [h, w, 3].
         """
         judge = self.judged[self.conditions().index(condition)]
         clean = planes.take(judge.crop_to_fit(record["image"]), self.space)
-        parts = [("input", given), ("output", output), ("truth", clean / 255.0)]
-        shown = []
-        for label, image in parts:
-            levels = degradation.to_levels(image)
-            psnr = metrics.psnr(clean, image * 255.0)
-            caption = label if label == "truth" else f"{label}  {psnr:.2f} dB"
-            shown.append((caption, levels))
-        return panels.compose(shown, title=f"{record['id']}  {condition}")
+        parts = [
+            (f"input  {row['psnr_input']:.2f} dB", degradation.to_levels(given)),
+            (f"output  {row['psnr']:.2f} dB", degradation.to_levels(output)),
+            ("truth", clean),
+        ]
+        return panels.compose(parts, title=f"{record['id']}  {condition}")
 
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]

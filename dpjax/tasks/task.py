@@ -159,7 +159,12 @@ class Task:
         raise NotImplementedError
 
     def panel(
-        self, record: Example, condition: str, given: np.ndarray, output: np.ndarray
+        self,
+        record: Example,
+        condition: str,
+        given: np.ndarray,
+        output: np.ndarray,
+        row: Row,
     ) -> np.ndarray:
         """Returns a picture that shows one example to a person.
 
@@ -168,6 +173,7 @@ class Task:
             condition: one of `conditions()`.
             given: what `evaluation_input` returned.
             output: what the model returned for it.
+            row: what `score` gave for it; a number in the picture comes from here.
 
         Returns:
             uint8 [h, w, 3].

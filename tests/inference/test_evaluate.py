@@ -48,8 +48,10 @@ class Darkened(tasks.Task):
             "pixels": int(histogram[1]),
         }
 
-    def panel(self, record, condition, given, output):
-        shades = np.concatenate([given, output], 1).clip(0, 1) * 255
+    def panel(self, record, condition, given, output, row):
+        # The caption, so to say: a picture carries the number that was scored.
+        score = np.full_like(given[:, :1], row["error"])
+        shades = np.concatenate([given, output, score], 1).clip(0, 1) * 255
         return np.broadcast_to(shades.astype(np.uint8), (*shades.shape[:2], 3))
 
 
@@ -148,7 +150,9 @@ def test_panels_show_the_first_examples_under_each_condition_in_turn():
     assert names == ["one/image0/half", "one/image1/dark", "one/image2/half"]
     _, picture = scores.panels[1]
     height, width = sources["one"][1]["image"].shape[:2]
-    assert picture.shape == (height, 2 * width, 3)
+    assert picture.shape == (height, 2 * width + 1, 3)
+    (row,) = [r for r in scores.rows if (r["id"], r["condition"]) == ("image1", "dark")]
+    assert picture[0, -1, 0] == int(np.float32(row["error"]) * 255)
     assert run(sources).panels == []
 
 
@@ -168,7 +172,8 @@ def test_the_worst_rows_come_first_and_can_be_pictured():
     )
     assert [name.split("/")[1] for name, _ in shown] == [r["id"] for r in rows]
     height, width = sources["one"][rows[0]["index"]]["image"].shape[:2]
-    assert shown[0][1].shape == (height, 2 * width, 3)
+    assert shown[0][1].shape == (height, 2 * width + 1, 3)
+    assert shown[0][1][0, -1, 0] == int(np.float32(rows[0]["error"]) * 255)
 
 
 def test_a_damaged_record_is_not_scored_around():

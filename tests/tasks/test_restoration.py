@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -258,9 +257,66 @@ def test_task_survives_json():
     assert found == task
 
 
-def test_panel_shows_input_output_and_truth(record):
-    task = _task(degradations.GaussianNoise((50, 50)), space="gray")
-    given = task.evaluation_input(record, "noise50", "dncnn")
-    picture = task.panel(record, "noise50", given, np.asarray(jnp.clip(given, 0, 1)))
+@pytest.mark.parametrize("protocol", ["red", "dncnn", "basicsr"])
+def test_a_panel_prints_the_scores_of_the_receipt(record, protocol, monkeypatch):
+    printed = []
+    compose = restoration.panels.compose
+
+    def listen(parts, **options):
+        printed.extend(caption for caption, _ in parts)
+        return compose(parts, **options)
+
+    monkeypatch.setattr(restoration.panels, "compose", listen)
+    task = _task(degradations.Bicubic(3))
+    given = task.evaluation_input(record, "bicubic3", protocol)
+    output = given + np.float32(0.02)
+    row = task.score(record, "bicubic3", given, output, protocol)
+    picture = task.panel(record, "bicubic3", given, output, row)
     assert picture.dtype == np.uint8
-    assert picture.shape[1] >= 3 * record["image"].shape[1]
+    assert picture.shape[1] >= 3 * given.shape[1]
+    assert printed == [
+        f"input  {row['psnr_input']:.2f} dB",
+        f"output  {row['psnr']:.2f} dB",
+        "truth",
+    ]
+
+
+def test_jpeg_is_also_scored_by_its_blocking(record):
+    task = _task(degradations.Jpeg((10, 10)), degradations.GaussianNoise((25, 25)))
+    given = task.evaluation_input(record, "jpeg10", "dncnn")
+    clean = planes.take(record["image"], "y").astype(np.float64)
+    better = (clean + given * 255) / 510
+    row = task.score(record, "jpeg10", given, better.astype(np.float32), "dncnn")
+    assert row["psnr_b_input"] < row["psnr_input"] - 0.3  # blocks are visible
+    # Half of the error is left, so most of the blocking too.
+    assert row["psnr_b_input"] + 4 < row["psnr_b"] < row["psnr"]
+    summary = task.summarise([row, row])
+    assert summary["psnr_b"] == pytest.approx(row["psnr_b"])
+    assert summary["psnr_b_input"] == pytest.approx(row["psnr_b_input"])
+    noisy = task.evaluation_input(record, "noise25", "dncnn")
+    other = task.score(record, "noise25", noisy, noisy, "dncnn")
+    assert set(other) == {"psnr", "ssim", "psnr_input", "ssim_input"}
+    assert set(task.summarise([other])) == set(other)
+
+
+@pytest.mark.parametrize(
+    ("loss", "term"),
+    [
+        ("mse", np.square),
+        ("l1", np.abs),
+        ("charbonnier", lambda d: np.sqrt(d**2 + 1e-6)),
+    ],
+)
+def test_the_loss_is_chosen_by_name_and_the_mean_square_stays_visible(
+    record, loss, term
+):
+    task = _task(degradations.GaussianNoise((25, 25)), loss=loss)
+    batch = _batch(task, record, _DATA)
+    given, out = task.inputs(batch, jax.random.split(jax.random.key(0), 6), _DATA)
+    terms = task.loss_terms(given, out)
+    difference = np.asarray(given - out["clean"], np.float64)
+    want = term(difference).sum((1, 2, 3))
+    np.testing.assert_allclose(terms["loss"][0], want, rtol=1e-5)
+    if loss != "mse":
+        want = np.square(difference).sum((1, 2, 3))
+        np.testing.assert_allclose(terms["mse"][0], want, rtol=1e-5)
