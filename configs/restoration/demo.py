@@ -1,7 +1,7 @@
 """A small RED-Net that removes noise, on photographs that ship with scikit-image.
 
 Run:     make demo
-Source:  Mao, Shen & Yang, NIPS 2016, at a quarter of the width; five minutes on 2 cores
+Source:  Mao, Shen & Yang, NIPS 2016, at half of the width; five minutes on 2 cores
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record

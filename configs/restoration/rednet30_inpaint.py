@@ -6,28 +6,20 @@ Source:  the released scratch model; the mask generator is ours
 
 import dataclasses
 
-from configs.restoration import rednet30_denoise
-from dpjax.config import Evaluation, Experiment, Model
+from configs.restoration import rednet30_denoise_rgb
+from dpjax.config import Evaluation, Experiment
 from dpjax.data.degradations import ScratchMask, TextMask
 from dpjax.tasks.restoration import Restoration
 
 
 def get_config() -> Experiment:
-    parent = rednet30_denoise.get_config()
+    parent = rednet30_denoise_rgb.get_config()
     return dataclasses.replace(
         parent,
         task=Restoration(
             degradations=(TextMask(), ScratchMask()),
             judged=(TextMask(), ScratchMask()),
             space="rgb",
-        ),
-        model=Model("rednet30", {"channels": 3}, compute_dtype="bfloat16"),
-        data=dataclasses.replace(
-            parent.data,
-            # The woman of Set5 is a picture of the training set: left out.
-            train=("bsds500:train-302003", "t91:train"),
-            evaluate=("set5", "set14"),
-            crop=(48, 48),
         ),
         evaluation=Evaluation("red", every_steps=10_000),
     )

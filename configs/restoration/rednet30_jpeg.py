@@ -6,14 +6,14 @@ Source:  the released models for quality 10 and 20; one network for a range is o
 
 import dataclasses
 
-from configs.restoration import rednet30_denoise
-from dpjax.config import Evaluation, Experiment
+from configs.restoration import rednet30_denoise_rgb
+from dpjax.config import Evaluation, Experiment, Model
 from dpjax.data.degradations import Jpeg
 from dpjax.tasks.restoration import Restoration
 
 
 def get_config() -> Experiment:
-    parent = rednet30_denoise.get_config()
+    parent = rednet30_denoise_rgb.get_config()
     return dataclasses.replace(
         parent,
         task=Restoration(
@@ -21,12 +21,6 @@ def get_config() -> Experiment:
             judged=(Jpeg((10, 10)), Jpeg((20, 20)), Jpeg((30, 30)), Jpeg((40, 40))),
             space="y",
         ),
-        data=dataclasses.replace(
-            parent.data,
-            # The woman of Set5 is a picture of the training set: left out.
-            train=("bsds500:train-302003", "t91:train"),
-            evaluate=("set5", "set14"),
-            crop=(48, 48),
-        ),
+        model=Model("rednet30", {"channels": 1}, compute_dtype="bfloat16"),
         evaluation=Evaluation("dncnn", every_steps=10_000),
     )

@@ -7,8 +7,9 @@ from typing import ClassVar
 from dpjax import errors
 from dpjax.data.builders import image_set
 
-# Photographs only: no drawings, charts, logos or masks.  Both views of the stereo pair
-# "motorcycle" show one scene, hence one split.
+# What a camera, a microscope or a telescope saw, and two pages of text; no drawings,
+# charts, logos or masks.  Both views of the stereo pair "motorcycle" show one scene,
+# hence one split.
 _SPLITS = {
     "train": (
         "astronaut.png",
