@@ -6,6 +6,7 @@ A config file returns an `Experiment`; `tyro` turns its fields into options
 """
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -165,6 +166,76 @@ class Experiment:
     seed: int = 0
     parallel: Literal["pmap", "shard_map"] = "pmap"
     init_from: str | None = None
+
+
+def check(experiment: Experiment) -> None:
+    """Raises if a number lies outside of what it can mean.
+
+    Args:
+        experiment: the run.
+
+    Raises:
+        UserError: names the field, what was wanted and what came.
+    """
+    optim, record, data = experiment.optim, experiment.record, experiment.data
+    drops = list(optim.drop_at)
+    rules = (
+        ("total_steps", experiment.total_steps, "at least 1", lambda v: v >= 1),
+        ("seed", experiment.seed, "at least 0", lambda v: v >= 0),
+        ("data.batch_size", data.batch_size, "at least 1", lambda v: v >= 1),
+        ("data.crop", data.crop, "at least 1 and 1", lambda v: min(v) >= 1),
+        ("data.threads", data.threads, "at least 1", lambda v: v >= 1),
+        ("data.workers", data.workers, "at least 0", lambda v: v >= 0),
+        ("data.cache_bytes", data.cache_bytes, "at least 0", lambda v: v >= 0),
+        ("data.train", data.train, "at least one source", len),
+        ("data.evaluate", data.evaluate, "at least one source", len),
+        ("optim.lr", optim.lr, "above 0", lambda v: 0 < v < math.inf),
+        ("optim.end_lr", optim.end_lr, "at least 0", lambda v: v >= 0),
+        ("optim.power", optim.power, "above 0", lambda v: v > 0),
+        ("optim.drop_by", optim.drop_by, "in (0, 1]", lambda v: 0 < v <= 1),
+        ("optim.drop_at", drops, "rising", lambda v: v == sorted(set(v))),
+        ("optim.momentum", optim.momentum, "in [0, 1)", lambda v: 0 <= v < 1),
+        ("optim.b1", optim.b1, "in [0, 1)", lambda v: 0 <= v < 1),
+        ("optim.b2", optim.b2, "in [0, 1)", lambda v: 0 <= v < 1),
+        ("optim.eps", optim.eps, "above 0", lambda v: v > 0),
+        ("optim.weight_decay", optim.weight_decay, "at least 0", lambda v: v >= 0),
+        (
+            "optim.clip_norm",
+            optim.clip_norm,
+            "above 0, or None",
+            lambda v: v is None or v > 0,
+        ),
+        ("optim.accumulate", optim.accumulate, "at least 1", lambda v: v >= 1),
+        ("optim.ema_decay", optim.ema_decay, "in [0, 1)", lambda v: 0 <= v < 1),
+        (
+            "evaluation.every_steps",
+            experiment.evaluation.every_steps,
+            "at least 0",
+            lambda v: v >= 0,
+        ),
+        (
+            "evaluation.limit",
+            experiment.evaluation.limit,
+            "at least 1, or None",
+            lambda v: v is None or v >= 1,
+        ),
+        ("record.log_every", record.log_every, "at least 1", lambda v: v >= 1),
+        ("record.save_every", record.save_every, "at least 1", lambda v: v >= 1),
+        ("record.keep_last", record.keep_last, "at least 1", lambda v: v >= 1),
+        ("record.panels", record.panels, "at least 0", lambda v: v >= 0),
+        (
+            "record.stop_after_bad",
+            record.stop_after_bad,
+            "at least 1",
+            lambda v: v >= 1,
+        ),
+    )
+    for name, value, wanted, holds in rules:
+        if not holds(value):
+            option = name.replace("_", "-")
+            raise errors.UserError(
+                f"{name} must be {wanted}, got {value}. Change --{option}."
+            )
 
 
 TYPES: tuple[type, ...] = (Experiment, Model, Data, Optim, Evaluation, Record)

@@ -29,21 +29,28 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         "train.py", usage="\n" + _USAGE, add_help=False, allow_abbrev=False
     )
-    parser.add_argument("config", nargs="?", help="a file below configs/")
     parser.add_argument("--workdir", type=Path, help="folder of the run")
     parser.add_argument("--plan", action="store_true", help="compute nothing, estimate")
     parser.add_argument("--coordinator", help="host:port of process 0")
     parser.add_argument("--processes", type=int, help="processes of the run")
     parser.add_argument("--process", type=int, help="index of this process")
-    has_config = bool(arguments) and not arguments[0].startswith("-")
-    if not has_config and (not arguments or {"-h", "--help"} & set(arguments)):
+    options, rest = parser.parse_known_args(arguments)
+    path = _take_config(rest)
+    if path is None and (not arguments or {"-h", "--help"} & set(rest)):
         parser.print_help()
         return 0
-    options, rest = parser.parse_known_args(arguments)
+    if options.processes is None and (options.process, options.coordinator) != (
+        None,
+        None,
+    ):
+        raise errors.UserError(
+            "--coordinator and --process belong to a run of several processes: give "
+            "--processes N too."
+        )
 
-    if has_config:
-        experiment = experiments.read_config(options.config)
-        program = f"train.py {options.config} --workdir DIR"
+    if path is not None:
+        experiment = experiments.read_config(path)
+        program = f"train.py {path} --workdir DIR"
         experiment = experiments.override(experiment, rest, program)
     else:
         experiment = _continued(options.workdir, rest)
@@ -71,6 +78,14 @@ def main(arguments: Sequence[str]) -> int:
     score += "" if summary.score is None else f"{summary.score:.3f}"
     print(f"Finished {summary.step} steps{score}. Weights: {options.workdir}/weights")
     return 0
+
+
+def _take_config(words: list[str]) -> str | None:
+    """Removes the config file from the words: the first, or one that ends in .py."""
+    for place, word in enumerate(words):
+        if not word.startswith("-") and (place == 0 or word.endswith(".py")):
+            return words.pop(place)
+    return None
 
 
 def _continued(folder: Path | None, rest: Sequence[str]):

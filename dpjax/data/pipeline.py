@@ -8,6 +8,7 @@ run, and neither threads nor workers nor processes change what a global batch ho
 import collections
 import dataclasses
 import gc
+import signal
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -237,6 +238,11 @@ def _close(held: list[Any]) -> None:
     gc.collect()  # grain's iterators refer to themselves
 
 
+def _ignore_interrupts(worker: int, workers: int) -> None:
+    """Ctrl-C reaches a whole group of processes; only the run decides when to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _own(array: np.ndarray) -> np.ndarray:
     return array if type(array) is np.ndarray else np.array(array)
 
@@ -295,7 +301,8 @@ def _dataset(
         dataset = dataset.mp_prefetch(
             grain.MultiprocessingOptions(
                 num_workers=data.workers, per_worker_buffer_size=_BUFFERED_BATCHES
-            )
+            ),
+            worker_init_fn=_ignore_interrupts,
         )
     return dataset
 

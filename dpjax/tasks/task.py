@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from dpjax import config
+from dpjax import config, errors
 
 Batch = dict[str, jax.Array]
 Example = dict[str, Any]
@@ -36,11 +36,17 @@ class Task:
     protocols: ClassVar[tuple[str, ...]]
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
+        """Raises if the experiment cannot work with this task.
 
         Args:
             experiment: the whole run.
+
+        Raises:
+            UserError: a contradiction, or a protocol that this task does not know.
         """
+        protocol = experiment.evaluation.protocol
+        if protocol not in self.protocols:
+            raise errors.unknown_name(f"{self.kind} protocol", protocol, self.protocols)
 
     def batch_spec(
         self, data: config.Data, batch_size: int

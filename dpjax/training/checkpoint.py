@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from dpjax import errors
 from dpjax.training import parallel as parallels
@@ -98,7 +99,7 @@ class Checkpoints:
         """
         if self._manager.latest_step() == step:
             return
-        meta = {**meta, "fingerprint": fingerprint(state)}
+        meta = {**meta, "fingerprint": fingerprint(state), "arrays": _arrays(state)}
         args = self._ocp.args.Composite(
             state=self._ocp.args.StandardSave(state),
             meta=self._ocp.args.JsonSave(meta),
@@ -136,67 +137,129 @@ class Checkpoints:
     def restore(self, like: Any, parallel: parallels.Parallel) -> Restored | None:
         """Returns the newest sound checkpoint.
 
-        A damaged one is named, moved to `damaged/` beside the checkpoints, and the one
-        before it is tried.
+        A damaged one is named, moved to `damaged/` beside the checkpoints once an older
+        sound one is found, and that one is used.
 
         Args:
             like: shapes and types of the state.
             parallel: where the state shall live.
 
         Returns:
-            The checkpoint, or None if there is none at all.
+            The checkpoint, or None if there has never been one.
 
         Raises:
-            StorageError: there are checkpoints, but every one is damaged.
+            UserError: the checkpoints hold a state of other arrays.
+            StorageError: a disk that refuses, or every checkpoint is damaged.
         """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        damaged: dict[int, list[str]] = {}
+        for step in steps:
+            found, reasons = self._read(step, like, parallel)
+            if not _agreed(bool(reasons)):
+                self._put_aside(damaged)
+                return found
+            damaged[step] = reasons
+        aside = self.folder / "damaged"
+        if steps or aside.is_dir():
+            names = ", ".join(map(str, steps)) or f"see {aside}"
+            raise errors.StorageError(
+                f"Every checkpoint in {self.folder} is damaged (steps {names}); "
+                "nothing was changed. Bring back a copy of them, or start again in "
+                "another work folder."
+            )
+        return None
+
+    def _read(
+        self, step: int, like: Any, parallel: parallels.Parallel
+    ) -> tuple[Restored | None, list[str]]:
+        """The checkpoint, or the reasons why it is damaged."""
         target = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(
                 x.shape, x.dtype, sharding=parallel.replicated
             ),
             like,
         )
-        args = self._ocp.args.Composite(
-            state=self._ocp.args.StandardRestore(target),
-            meta=self._ocp.args.JsonRestore(),
-        )
-        steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
-            try:
-                found = self._manager.restore(step, args=args)
-                damaged = _damaged(found.state, found.meta["fingerprint"])
-            # Orbax and TensorStore raise plain Exception subclasses of many kinds here.
-            except Exception as error:
-                damaged = [str(error).splitlines()[0] if str(error) else repr(error)]
-            if not damaged:
-                return Restored(step, found.state, found.meta)
-            self._put_aside(step, damaged)
-        if steps:
-            raise errors.StorageError(
-                f"Every checkpoint in {self.folder} is damaged (steps "
-                f"{', '.join(map(str, steps))}); they are kept in "
-                f"{self.folder / 'damaged'}. Start again in another work folder."
+        ocp = self._ocp.args
+        try:
+            meta = self._manager.restore(
+                step, args=ocp.Composite(meta=ocp.JsonRestore())
             )
-        return None
+            _check_arrays(self.folder / str(step), meta.meta["arrays"], like)
+            found = self._manager.restore(
+                step, args=ocp.Composite(state=ocp.StandardRestore(target))
+            )
+        except errors.UserError:
+            raise
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                return None, [f"{Path(error.filename or 'a file').name} is missing"]
+            raise storage_error(self.folder, error) from error
+        # Orbax and TensorStore report damage by plain exceptions of many kinds.
+        except Exception as error:
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise
+            return None, [(str(error) or repr(error)).splitlines()[0]]
+        wanted = meta.meta["fingerprint"]
+        got = fingerprint(found.state)
+        wrong = [path for path in got if got[path] != list(wanted.get(path, ()))]
+        return Restored(step, found.state, meta.meta), wrong
 
-    def _put_aside(self, step: int, damaged: list[str]) -> None:
-        names = ", ".join(damaged[:3]) + (" ..." if len(damaged) > 3 else "")
-        _LOG.warning(
-            "Checkpoint %d in %s is damaged (%s); it is moved to damaged/ and the one "
-            "before it is used.",
-            step,
-            self.folder,
-            names,
-        )
-        aside = self.folder / "damaged"
-        aside.mkdir(exist_ok=True)
-        if jax.process_index() == 0:
-            target = aside / str(step)
-            number = 0
-            while target.exists():
-                number += 1
-                target = aside / f"{step}.{number}"
-            (self.folder / str(step)).rename(target)
-        self._manager.reload()
+    def _put_aside(self, damaged: dict[int, list[str]]) -> None:
+        for step, reasons in damaged.items():
+            names = ", ".join(reasons[:3]) + (" ..." if len(reasons) > 3 else "")
+            _LOG.warning(
+                "Checkpoint %d in %s is damaged (%s); it is moved to damaged/ and the "
+                "one before it is used.",
+                step,
+                self.folder,
+                names or "another process cannot read it",
+            )
+            if jax.process_index() == 0:
+                aside = self.folder / "damaged"
+                aside.mkdir(exist_ok=True)
+                number, target = 0, aside / str(step)
+                while target.exists():
+                    number += 1
+                    target = aside / f"{step}.{number}"
+                (self.folder / str(step)).rename(target)
+        if damaged:
+            # Nobody may list the steps before the damaged ones are gone.
+            if jax.process_count() > 1:
+                multihost_utils.sync_global_devices("damaged checkpoints put aside")
+            self._manager.reload()
+
+
+def _agreed(is_damaged: bool) -> bool:
+    """Whether any process finds the checkpoint damaged."""
+    if jax.process_count() == 1:
+        return is_damaged
+    return bool(multihost_utils.process_allgather(np.array(is_damaged)).any())
+
+
+def _arrays(state: Any) -> dict[str, str]:
+    paths, leaves = _flat(state)
+    return {
+        path: f"{x.dtype}{list(x.shape)}" for path, x in zip(paths, leaves, strict=True)
+    }
+
+
+def _check_arrays(place: Path, there: dict[str, str], like: Any) -> None:
+    wanted = _arrays(like)
+    if there == wanted:
+        return
+    lines = [
+        f"  {path}: {there.get(path, 'missing')} in the checkpoint, "
+        f"{wanted.get(path, 'missing')} in the run"
+        for path in sorted(there.keys() | wanted.keys())
+        if there.get(path) != wanted.get(path)
+    ]
+    raise errors.UserError(
+        f"Checkpoint {place} holds {len(there)} arrays, {len(lines)} of which differ "
+        "from what this run would have:\n"
+        + "\n".join(lines[:10])
+        + "\nContinue it with the version of dpjax that wrote it, or choose another "
+        "--workdir."
+    )
 
 
 def storage_error(folder: Path, error: Exception) -> errors.StorageError:
@@ -263,8 +326,3 @@ def _mark(x: jax.Array) -> jax.Array:
     # The second sum adds the high halves, where the first one's low bits are weak.
     high = jnp.sum((words >> 16) * (place + jnp.uint32(_MIX[1])), dtype=jnp.uint32)
     return jnp.stack([sums[0], sums[1] ^ high])
-
-
-def _damaged(state: Any, wanted: dict[str, list[int]]) -> list[str]:
-    got = fingerprint(state)
-    return [path for path in got if got[path] != list(wanted.get(path, ()))]

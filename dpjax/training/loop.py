@@ -9,6 +9,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,18 +80,26 @@ def train(experiment: config.Experiment, folder: Path) -> Summary:
             run.close()
 
 
+class _StopDuringEvaluation(Exception):
+    """Asked to stop while an evaluation was under way."""
+
+
 class _Run:
     """One run at work: what has to be opened, and closed again."""
 
     def __init__(self, experiment: config.Experiment, folder: Path):
         self.experiment, self.folder = experiment, folder
         self.is_first = jax.process_index() == 0
-        self.log = self.checkpoints = self.stop = None
+        self.log = self.checkpoints = None
         self.prefetch: pipeline.DevicePrefetch | None = None
         self.best: float | None = None
         self.score: float | None = None
 
+        # First of all: a request that comes while the run opens must not be lost.
+        self.stop = stop.StopRequest()
+        config.check(experiment)
         experiment.task.check(experiment)
+        workdir.check_experiment(folder, experiment)
         self.parallel = parallel.open_devices(experiment)
         options = experiment.model.options
         dtype = experiment.model.compute_dtype
@@ -106,21 +115,24 @@ class _Run:
             directory=experiment.data.directory,
             cache_bytes=experiment.data.cache_bytes,
         )
+        # The first evaluation may be hours away: its records are opened now.
+        self.judged = evaluate.open_sources(
+            experiment.task, experiment.data, experiment.evaluation
+        )
         identity.check_disjoint(experiment.data)
-        if self.is_first:
-            workdir.settle_experiment(folder, experiment)
-
         self.checkpoints = checkpoint.Checkpoints(
             folder / "checkpoints",
             experiment.record.keep_last,
             experiment.task.best_is_high,
         )
+        self.owes_evaluation = False
         self.state, self.step = self._begin(tx)
+        if self.is_first:
+            workdir.write_experiment(folder, experiment)
         update = step.make_train_step(experiment.task, self.module, tx, experiment)
         self.update = self.parallel.compile_step(update)
         if self.is_first:
             self.log = log.RunLog(folder, experiment.total_steps, self.step)
-        self.stop = stop.StopRequest()
 
     def _begin(self, tx: Any) -> tuple[state.TrainState, int]:
         def make_state(start):
@@ -133,6 +145,8 @@ class _Run:
             fresh = self.parallel.create(make_state, start)
             return self.parallel.on_this_process(fresh), 0
         self.best, self.score = found.meta["best"], found.meta["score"]
+        # Stopped in the middle of an evaluation: it comes before the next update.
+        self.owes_evaluation = self._evaluates(found.step) and not found.meta["scored"]
         if self.is_first:
             log.say(f"continuing {self.folder} after step {found.step}")
         return self.parallel.on_this_process(found.state), found.step
@@ -142,8 +156,14 @@ class _Run:
         total = experiment.total_steps
         batches = self._batches()
         under_way = collections.deque()
+        if self.owes_evaluation:
+            self._evaluate()
         while self.step < total:
-            self.state, metrics = self.update(self.state, next(batches))
+            batch = self._next(batches)
+            if batch is None:
+                self._save(scored=False)
+                self._leave()
+            self.state, metrics = self.update(self.state, batch)
             self.step += 1
             under_way.append((self.step, metrics))
             while len(under_way) > _IN_FLIGHT:
@@ -153,23 +173,48 @@ class _Run:
             if evaluates or stops or self.step % record.save_every == 0:
                 while under_way:
                     self._note(*under_way.popleft())
-                with self.log.aside() if self.log else contextlib.nullcontext():
-                    if evaluates:
-                        self._evaluate()
-                    self._save(scored=evaluates)
+                self._look_and_save(evaluates=evaluates)
             if stops and self.step < total:
-                self.checkpoints.wait()
-                raise errors.Preempted(
-                    f"Stopped on request after step {self.step} of {total}; everything "
-                    f"is saved. Continue: python train.py --workdir {self.folder}"
-                )
+                self._leave()
         self.checkpoints.wait()
         if self.is_first:
-            curves.write(self.folder, experiment.task.best)
             release.write_run_weights(
                 self.folder, "last", experiment, self.state.variables(), self.score
             )
+            curves.write(self.folder, experiment.task.best)
         return Summary(self.step, self.score, self.best, int(self.state.skipped))
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        """The next batch; None if a stop request has ended the readers."""
+        try:
+            return next(batches)
+        except Exception:
+            # Ctrl-C reaches reader processes too, and may reach them first.
+            if self.stop.is_asked:
+                return None
+            raise
+
+    def _look_and_save(self, *, evaluates: bool) -> None:
+        scored = False
+        with self.log.aside() if self.log else contextlib.nullcontext():
+            try:
+                if evaluates:
+                    self._evaluate()
+                    scored = True
+            except _StopDuringEvaluation:
+                pass
+            finally:
+                self._save(scored=scored)
+        if evaluates and not scored:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.checkpoints.wait()
+        raise errors.Preempted(
+            f"Stopped on request after step {self.step} of "
+            f"{self.experiment.total_steps}; everything is saved. Continue: "
+            f"python train.py --workdir {self.folder}"
+        )
 
     def _batches(self) -> Iterator[dict[str, jax.Array]]:
         experiment = self.experiment
@@ -197,7 +242,7 @@ class _Run:
             at % record.log_every == 0 or at == self.experiment.total_steps
         ):
             numbers = {
-                name: float(total) / max(float(metrics["counts"][name]), 1.0)
+                name: _ratio(total, metrics["counts"][name])
                 for name, total in metrics["sums"].items()
             }
             numbers["lr"] = float(self.schedule(at - 1))
@@ -228,13 +273,19 @@ class _Run:
             variables,
             experiment.data,
             experiment.evaluation,
+            sources=self.judged,
             panels=experiment.record.panels,
+            progress=self._give_way,
         )
         self.score = scores.best
-        better = self.best is None or (
-            self.score > self.best
-            if experiment.task.best_is_high
-            else self.score < self.best
+        better = (
+            self.best is None
+            or not math.isfinite(self.best)
+            or (
+                self.score > self.best
+                if experiment.task.best_is_high
+                else self.score < self.best
+            )
         )
         if better:
             self.best = self.score
@@ -248,6 +299,11 @@ class _Run:
                 self.folder, "best", experiment, variables, self.score
             )
 
+    def _give_way(self, done: int, total: int) -> None:
+        # An evaluation may last longer than the grace that a scheduler gives.
+        if self.stop.is_asked and done < total:
+            raise _StopDuringEvaluation
+
     def _save(self, *, scored: bool) -> None:
         meta = {
             "config": config.encode(self.experiment),
@@ -255,6 +311,7 @@ class _Run:
             "position": self.step * self.experiment.data.batch_size,
             "best": self.best,
             "score": self.score,
+            "scored": scored,
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         self.checkpoints.save(
@@ -271,5 +328,9 @@ class _Run:
             self.checkpoints.close()
         if self.log is not None:
             self.log.close()
-        if self.stop is not None:
-            self.stop.restore()
+        self.stop.restore()
+
+
+def _ratio(total: Any, count: Any) -> float:
+    # A window whose updates were all refused has no mean; 0 would look perfect.
+    return float(total) / float(count) if float(count) else math.nan

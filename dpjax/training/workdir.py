@@ -74,8 +74,8 @@ def read_experiment(folder: Path) -> config.Experiment:
         raise errors.UserError(f"{path} is not valid JSON: {error}.") from error
 
 
-def settle_experiment(folder: Path, experiment: config.Experiment) -> None:
-    """Writes the experiment into a new folder, or checks it against an old one.
+def check_experiment(folder: Path, experiment: config.Experiment) -> None:
+    """Raises if a run of another configuration has begun in the folder.
 
     Args:
         folder: the run's folder.
@@ -83,13 +83,16 @@ def settle_experiment(folder: Path, experiment: config.Experiment) -> None:
 
     Raises:
         UserError: the folder holds another experiment; the differing fields are named.
-        StorageError: the folder cannot be written.
     """
     path = folder / "config.json"
-    wanted = config.encode(experiment)
-    if path.exists():
+    has_begun = (folder / "checkpoints").is_dir() and any(
+        place.name.isdigit() or place.name == "damaged"
+        for place in (folder / "checkpoints").iterdir()
+    )
+    # A start that failed before its first checkpoint leaves nothing worth guarding.
+    if has_begun and path.exists():
         there = config.encode(read_experiment(folder))
-        lines = config.differences(there, wanted)
+        lines = config.differences(there, config.encode(experiment))
         if lines:
             raise errors.UserError(
                 f"{folder} holds a run of another configuration:\n  "
@@ -97,5 +100,17 @@ def settle_experiment(folder: Path, experiment: config.Experiment) -> None:
                 + f"\nTo continue that run: python train.py --workdir {folder}\n"
                 "To run this configuration choose another --workdir."
             )
-        return
-    storage.replace(path, (json.dumps(wanted, indent=2) + "\n").encode())
+
+
+def write_experiment(folder: Path, experiment: config.Experiment) -> None:
+    """Writes the experiment into its folder, where a continued run finds it.
+
+    Args:
+        folder: the run's folder.
+        experiment: what is run.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    text = json.dumps(config.encode(experiment), indent=2) + "\n"
+    storage.replace(folder / "config.json", text.encode())

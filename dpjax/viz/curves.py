@@ -59,5 +59,5 @@ def read(
         for source, conditions in line.get("evaluation", {}).items():
             for condition, numbers in conditions.items():
                 name = f"{source} {condition}".strip()
-                scores[name].append((line["step"], numbers[metric]))
+                scores[name].append((line["step"], float(numbers[metric])))
     return losses, dict(scores)

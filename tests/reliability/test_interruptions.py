@@ -152,6 +152,31 @@ def test_a_work_folder_of_another_configuration_is_refused(runs, undisturbed):
     assert f"python train.py --workdir {undisturbed}" in text
 
 
+def test_a_start_that_failed_can_be_corrected(runs, tmp_path):
+    folder = tmp_path / "run"
+    process = runs.start(folder, "--init-from", "nosuch.safetensors")
+    text = process.communicate(timeout=120)[1]
+    assert process.returncode in (2, 3), text
+    runs.finish(folder, "--total-steps", "2")
+
+
+def test_a_stop_during_an_evaluation_owes_it(runs, tmp_path):
+    # Nearly all the time of this run is spent in evaluations.
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    options = ("--evaluation.limit", "3", "--evaluation.every-steps", "1")
+    options += ("--total-steps", "8")
+    process = runs.start(folder, *options)
+    log = folder / "metrics.jsonl"
+    while not log.exists() or "evaluation" not in log.read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate(timeout=120)[1]
+    assert process.returncode == 75, text
+    runs.finish(folder, *options)
+    runs.finish(whole, *options)
+    assert _end_of(folder) == _end_of(whole)
+
+
 def test_updates_that_stay_non_finite_end_with_4_and_name_the_step(runs, tmp_path):
     options = ("--optim.lr", "1e30", "--record.stop-after-bad", "3")
     process = runs.start(tmp_path / "run", *options)
@@ -169,6 +194,14 @@ def test_updates_that_stay_non_finite_end_with_4_and_name_the_step(runs, tmp_pat
         (["--data.train", "fotos:train"], "Did you mean photos"),
         (["--data.train", "photos:trian"], "photos"),
         (["--data.evaluate", "photos:train"], "allow-overlap"),
+        (["--evaluation.protocol", "dnccn"], "Did you mean dncnn"),
+        (["--record.log-every", "0"], "record.log_every must be at least 1"),
+        (["--record.stop-after-bad", "0"], "must be at least 1"),
+        (["--total-steps", "-5"], "total_steps must be at least 1"),
+        (["--optim.clip-norm", "0"], "optim.clip_norm must be above 0"),
+        (["--optim.drop-by", "-1"], "optim.drop_by must be in"),
+        (["--init-from", "nosuch.safetensors"], "nosuch"),
+        (["--process", "1"], "--processes N"),
     ],
 )
 def test_mistakes_are_explained_before_training(runs, tmp_path, arguments, message):

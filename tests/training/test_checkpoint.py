@@ -90,9 +90,24 @@ def test_all_damaged_is_an_error_that_names_the_folder(tmp_path):
     _written(tmp_path, steps=(1,))
     os.truncate(_largest_file(tmp_path / "1" / "state"), 10)
     store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
-    with pytest.raises(errors.StorageError, match=r"Every checkpoint in .* is damaged"):
-        store.restore(_like(), _devices(1))
+    for _ in range(2):  # the second start must not begin anew in silence
+        with pytest.raises(
+            errors.StorageError, match=r"Every checkpoint in .* is damaged"
+        ):
+            store.restore(_like(), _devices(1))
+    assert (tmp_path / "1").is_dir()
     store.close()
+
+
+def test_a_state_of_other_arrays_is_refused_and_nothing_moved(tmp_path):
+    _written(tmp_path)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    like = {**_like(), "half": jax.ShapeDtypeStruct((9,), jnp.bfloat16)}
+    with pytest.raises(errors.UserError, match=r"bfloat16\[7\] in the checkpoint"):
+        store.restore(like, _devices(1))
+    store.close()
+    assert not (tmp_path / "damaged").exists()
+    assert {p.name for p in tmp_path.iterdir()} >= {"1", "2", "3"}
 
 
 @pytest.mark.parametrize("best_is_high", [True, False])
