@@ -49,7 +49,7 @@ def main() -> None:
         parser.error("JAX has a GPU but this PyTorch has none; install its CUDA build")
     batch = options.batch or (64 if on_gpu else 8)
     size = options.size or (128 if on_gpu else 50)
-    torch.set_num_threads(startup.physical_cores())
+    torch.set_num_threads(startup.usable_cpus())
     torch.backends.cudnn.benchmark = True
     # Both at the same precision: XLA uses TensorFloat-32 for float32 where there is it.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True

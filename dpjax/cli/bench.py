@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             f"--repeats {options.repeats}."
         )
     zoo.create_module(options.model, compute_dtype=options.dtype)  # before a device
-    startup.open_backend(options.batch or startup.physical_cores())
+    startup.open_backend(options.batch or startup.usable_cpus())
 
     import jax
 

@@ -103,6 +103,8 @@ def _open(name: str, role: sources.Role, directory: Path) -> sources.Source:
 def _machine(directory: Path) -> None:
     import jax
 
+    from dpjax.cli import startup
+
     print(f"dpjax on Python {platform.python_version()}, {platform.platform()}")
     versions = []
     for name in _PACKAGES:
@@ -115,8 +117,9 @@ def _machine(directory: Path) -> None:
     counted = ", ".join(f"{kinds.count(k)} x {k}" for k in dict.fromkeys(kinds))
     print(f"  devices    {counted}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cores = len(os.sched_getaffinity(0))
-    print(f"  processor  {cores} cores, {memory / 2**30:.0f} GiB memory")
+    print(
+        f"  processor  {startup.usable_cpus()} cores to use, {memory / 2**30:.0f} GiB memory"
+    )
     existing = next(p for p in (directory, *directory.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     low = "  !! little space" if free < _LITTLE_BYTES else ""

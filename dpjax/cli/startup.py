@@ -38,13 +38,15 @@ def open_backend(
     if coordinator is not None or processes is not None:
         jax.distributed.initialize(coordinator, processes, process)
     else:
-        parallel.use_cpu_cores(batch_size, physical_cores())
+        parallel.use_cpu_cores(batch_size, usable_cpus())
 
 
-def physical_cores() -> int:
-    """Returns the processor cores this process may use.
+def usable_cpus() -> int:
+    """Returns how many logical processors this process may use.
 
     Returns:
         A count, at least 1.
     """
-    return max(len(os.sched_getaffinity(0)), 1)
+    if hasattr(os, "sched_getaffinity"):  # Linux; the others cannot be restricted
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

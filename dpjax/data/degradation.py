@@ -101,6 +101,19 @@ class Degradation:
         return image
 
 
+def within(share: Any, bounds: tuple[float, float]) -> Any:
+    """Returns the value at a share of the way between two bounds.
+
+    Args:
+        share: from 0 to 1, a number or an array, such as a uniform draw.
+        bounds: lowest and highest value.
+
+    Returns:
+        Of the type and shape of `share`.
+    """
+    return bounds[0] + (bounds[1] - bounds[0]) * share
+
+
 def to_levels(image: np.ndarray) -> np.ndarray:
     """Returns an image on the scale of [0, 1] as uint8, clipped, rounded half up.
 

@@ -133,12 +133,12 @@ class TextMask(Overlay):
         draws = jax.random.uniform(letter_key, (2, lines, columns))
         # Else the compiler draws anew for every pixel that looks a letter up.
         ways, draws = jax.lax.optimization_barrier((ways, draws))
-        height = _within(ways[0], self.size_px)
+        height = degradation.within(ways[0], self.size_px)
         width = height * (cell_w / cell_h)
-        pitch = _within(ways[1], (1.0, 1.4))  # line spacing, in heights
-        shown = _within(ways[2], (0.7, 1.0))  # the others are spaces
+        pitch = degradation.within(ways[1], (1.0, 1.4))  # line spacing, in heights
+        shown = degradation.within(ways[2], (0.7, 1.0))  # the others are spaces
         # The pen that inks as much as is wanted.
-        target = _within(ways[3], self.coverage)
+        target = degradation.within(ways[3], self.coverage)
         pen = jnp.interp(target * pitch / shown, fills, weights)
         start = ways[4:]  # each line begins elsewhere
         letters = (draws[0] * count).astype(jnp.int32)
@@ -194,11 +194,12 @@ class ScratchMask(Overlay):
         # Random scratches that cover s areas in total leave exp(-s) of them bare.
         count = math.ceil(-math.log1p(-self.coverage[1]) * area / one)
         ways = jax.random.uniform(key, (1 + count * 7,))
-        target, ways = _within(ways[0], self.coverage), ways[1:].reshape(count, 7)
+        target = degradation.within(ways[0], self.coverage)
+        ways = ways[1:].reshape(count, 7)
         expected = -jnp.log1p(-target) * area / one
         shown = ways[:, 0] * count < expected
-        width = jnp.where(shown, _within(ways[:, 1], self.width_px), 0.0)
-        length = _within(ways[:, 2:3], self.length_px)
+        width = jnp.where(shown, degradation.within(ways[:, 1], self.width_px), 0.0)
+        length = degradation.within(ways[:, 2:3], self.length_px)
         angle = ways[:, 3:4] * (2 * math.pi)
         centre = ways[:, 4:6] * box - reach
         along = jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], 1) * length / 2
@@ -215,10 +216,6 @@ class ScratchMask(Overlay):
 
         bare = jnp.zeros((h, w), bool)
         return jax.lax.scan(draw, bare, (points, width))[0][..., None]
-
-
-def _within(share, pair):
-    return pair[0] + (pair[1] - pair[0]) * share
 
 
 def _between(atlas, letter, y, x):

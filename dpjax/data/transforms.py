@@ -4,6 +4,7 @@
 tests mean the same thing by index 5.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -60,18 +61,25 @@ def dihedral_inverse(image: Array, index: int) -> Array:
     return image
 
 
-def random_dihedral(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns a random flip or rotation that keeps the shape.
+def random_dihedral(
+    images: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Returns images under one random flip or rotation that keeps their shape.
 
     Args:
-        image: [h, w, c].
+        images: [h, w, c] by name, all of one height and width.
         rng: the example's generator; one draw.
 
     Returns:
-        [h, w, c]; one of eight if the image is square, of four if not.
+        [h, w, c] by the same names; one of eight symmetries if the images are square,
+        of four if not.
     """
-    is_square = image.shape[0] == image.shape[1]
-    return dihedral(image, int(rng.integers(SYMMETRIES if is_square else 4)))
+    height, width = next(iter(images.values())).shape[:2]
+    index = int(rng.integers(SYMMETRIES if height == width else 4))
+    return {
+        name: np.ascontiguousarray(dihedral(image, index))
+        for name, image in images.items()
+    }
 
 
 def random_crop(

@@ -16,7 +16,8 @@ from dpjax.ops import haze
 class Haze(degradation.Degradation):
     """Haze by distance: I = J t + A (1 - t), t = exp(-beta d).
 
-    Where the record brings no depth, a smooth random one is drawn.
+    An evaluation uses the `depth` of a record that has one; training, and records
+    without it, draw a smooth random one.
 
     Attributes:
         beta: lowest and highest density, per metre.
@@ -58,8 +59,8 @@ class Haze(degradation.Degradation):
         ways = jax.random.uniform(level_key, (2,))
         if depth is None:
             depth = self.random_depth(clean.shape[0], clean.shape[1], depth_key)
-        t = haze.transmission(depth, _within(ways[0], self.beta))
-        return haze.add_haze(clean, t, _within(ways[1], self.airlight))
+        t = haze.transmission(depth, degradation.within(ways[0], self.beta))
+        return haze.add_haze(clean, t, degradation.within(ways[1], self.airlight))
 
     def random_depth(self, h: int, w: int, key: jax.Array) -> jax.Array:
         """Returns a smooth depth: far at the top, with broad hills and hollows.
@@ -75,13 +76,14 @@ class Haze(degradation.Degradation):
         waves = 6
         ways = jax.random.uniform(key, (3, waves + 1))
         # Radians per pixel: wavelengths of 60 to 600 pixels, in every direction.
-        rate = 2 * math.pi / jnp.exp(_within(ways[0, :waves], (4.1, 6.4)))
+        rate = 2 * math.pi / jnp.exp(degradation.within(ways[0, :waves], (4.1, 6.4)))
         angle, phase = ways[1:, :waves] * (2 * math.pi)
         row, column = jnp.arange(h)[:, None, None], jnp.arange(w)[None, :, None]
         path = row * jnp.sin(angle) + column * jnp.cos(angle)
         hills = jnp.cos(rate * path + phase).sum(-1)
-        slope = _within(ways[0, waves], (0.0, 4.0)) * (0.5 - jnp.arange(h) / h)
-        start = _within(ways[1, waves], (-1.5, 1.5))
+        steep = degradation.within(ways[0, waves], (0.0, 4.0))
+        slope = steep * (0.5 - jnp.arange(h) / h)
+        start = degradation.within(ways[1, waves], (-1.5, 1.5))
         near, far = self.depth_m
         return near + (far - near) * jax.nn.sigmoid(hills + slope[:, None] + start)
 
@@ -96,7 +98,3 @@ class Haze(degradation.Degradation):
         t = haze.transmission(depth.astype(np.float64), rng.uniform(*self.beta))
         airlight = rng.uniform(*self.airlight)
         return haze.add_haze(image / 255.0, t, airlight).astype(np.float32)
-
-
-def _within(share, pair):
-    return pair[0] + (pair[1] - pair[0]) * share

@@ -18,7 +18,7 @@ from dpjax import config, errors
 from dpjax.data import degradation, degradations, transforms
 from dpjax.losses import restoration as losses
 from dpjax.metrics import restoration as metrics
-from dpjax.ops import planes, resize
+from dpjax.ops import planes, resize, tiles
 from dpjax.tasks import task
 from dpjax.viz import panels
 
@@ -79,6 +79,7 @@ class Restoration(task.Task):
         Args:
             experiment: the whole run.
         """
+        super().check(experiment)
         if not self.degradations or not self.judged:
             raise errors.UserError(
                 "Restoration wants at least one degradation to train on and one to be "
@@ -118,7 +119,7 @@ class Restoration(task.Task):
         return all(d.on_host for d in self.degradations)
 
     def _core(self, data: config.Data) -> tuple[int, int]:
-        return tuple(_round_up(side, self._align) for side in data.crop)
+        return tuple(tiles.round_up(side, self._align) for side in data.crop)
 
     def batch_spec(
         self, data: config.Data, batch_size: int
@@ -183,13 +184,7 @@ class Restoration(task.Task):
             rows = slice(top, top + data.crop[0])
             columns = slice(left, left + data.crop[1])
             images = {name: image[rows, columns] for name, image in images.items()}
-        # Four of the eight symmetries keep the sides of a crop that is not square.
-        turn = int(rng.integers(8 if data.crop[0] == data.crop[1] else 4))
-        example = {
-            name: np.ascontiguousarray(transforms.dihedral(image, turn))
-            for name, image in images.items()
-        }
-        return {**example, "kind": np.int32(kind)}
+        return {**transforms.random_dihedral(images, rng), "kind": np.int32(kind)}
 
     def inputs(
         self, batch: task.Batch, keys: jax.Array, data: config.Data
@@ -407,7 +402,3 @@ class Restoration(task.Task):
                 f"{asked}. Choose one of them, as in --scale {scales[0]}."
             )
         return asked
-
-
-def _round_up(value: int, unit: int) -> int:
-    return -(-value // unit) * unit

@@ -25,7 +25,7 @@ def photos():
 def crop(record, rng):
     """A typical transform; at module level, so that workers can unpickle it."""
     image = transforms.random_crop(record["image"], (16, 16), rng=rng, margin=2)
-    return {"image": transforms.random_dihedral(image, rng), "draw": rng.random()}
+    return {**transforms.random_dihedral({"image": image}, rng), "draw": rng.random()}
 
 
 def take(source, count, *, data=DATA, **options):

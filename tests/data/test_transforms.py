@@ -38,9 +38,13 @@ def test_random_dihedral_keeps_the_shape_and_reaches_everything():
     rng = np.random.default_rng(0)
     for shape, count in (((4, 4, 1), 8), ((4, 6, 1), 4)):
         image = np.arange(np.prod(shape)).reshape(shape)
-        seen = {transforms.random_dihedral(image, rng).tobytes() for _ in range(200)}
+        pair, seen = {"image": image, "labels": image + 1}, set()
+        for _ in range(200):
+            turned = transforms.random_dihedral(pair, rng)
+            seen.add(turned["image"].tobytes())
+            assert turned["image"].shape == shape
+            np.testing.assert_array_equal(turned["labels"], turned["image"] + 1)
         assert len(seen) == count
-        assert transforms.random_dihedral(image, rng).shape == shape
 
 
 @pytest.mark.parametrize("border", ["symmetric", "edge"])
