@@ -117,9 +117,8 @@ def _machine(directory: Path) -> None:
     counted = ", ".join(f"{kinds.count(k)} x {k}" for k in dict.fromkeys(kinds))
     print(f"  devices    {counted}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    print(
-        f"  processor  {startup.usable_cpus()} cores to use, {memory / 2**30:.0f} GiB memory"
-    )
+    cores = startup.usable_cpus()
+    print(f"  processor  {cores} cores, {memory / 2**30:.0f} GiB memory")
     existing = next(p for p in (directory, *directory.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     low = "  !! little space" if free < _LITTLE_BYTES else ""
