@@ -19,13 +19,15 @@ from dpjax.training import workdir
 class Options:
     """Scores trained weights and writes a receipt with every image's score.
 
-    evaluate.py --workdir runs/a scores the best weights of a run on the sources of its
-    config; evaluate.py CONFIG --weights NAME scores other weights on those of a config.
+    evaluate.py --workdir runs/a scores the last weights of a run on the sources of its
+    config (--weights best: those that scored best while it ran, which flatters them);
+    evaluate.py CONFIG --weights NAME scores other weights on those of a config.
 
     Attributes:
         config: a file below configs/, with --weights.
         workdir: folder of a run.
-        weights: a released name, a .safetensors file or the folder of a run.
+        weights: a released name, a .safetensors file or the folder of a run; with
+            --workdir also "last" or "best" of that run.
         protocol: how degradation, rounding and borders are treated; default: the
             config's.
         sources: what to evaluate on, instead of the config's sources.
@@ -33,8 +35,8 @@ class Options:
         ensemble: average over the eight flips and rotations.
         limit: score at most this many images of each source.
         panels: pictures of the worst images, written beside the receipt.
-        output: the receipt; default: WORKDIR/evaluations/PROTOCOL.json or
-            results/WEIGHTS/CONFIG-PROTOCOL.json.
+        output: the receipt; default: WORKDIR/evaluations/PROTOCOL.json (with --weights
+            PROTOCOL-WEIGHTS.json) or results/WEIGHTS/CONFIG-PROTOCOL.json.
         coordinator: host:port of process 0, when several share the work.
         processes: how many processes share the work.
         process: index of this process.
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         jax.distributed.initialize(
             options.coordinator, options.processes, options.process
         )
-    loaded = trained.load(options.weights or options.workdir)
+    loaded = trained.load(_weights(options))
     task, evaluation = experiment.task, experiment.evaluation
     task.check(dataclasses.replace(experiment, model=loaded.model))
     sources = evaluate.open_sources(task, experiment.data, evaluation)
@@ -92,6 +94,7 @@ def main(arguments: Sequence[str]) -> int:
         task=task,
         model=loaded.model,
         weights=loaded.card,
+        file=loaded.file,
         experiment=loaded.experiment,
     )
     path = options.output or _default_output(options, loaded.name, evaluation)
@@ -109,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     print()
     print(report.text_table(*report.summary_table(receipt)))
     print(
-        f"\n{loaded.name}, protocol {evaluation.protocol}"
+        f"\n{loaded.name} ({loaded.file}), protocol {evaluation.protocol}"
         f"{', self-ensemble' if evaluation.ensemble else ''}: {task.best} "
         f"{report.format_value(scores.best)} in {scores.seconds:.1f} s. Receipt: {path}"
     )
@@ -143,6 +146,15 @@ def _experiment(options: Options) -> config.Experiment:
     )
 
 
+def _weights(options: Options) -> str | Path:
+    """What was named, or the run itself."""
+    if options.weights is None:
+        return options.workdir
+    if options.workdir is not None and options.weights in ("last", "best"):
+        return options.workdir / "weights" / f"{options.weights}.safetensors"
+    return options.weights
+
+
 def _evaluate(experiment, loaded, sources) -> evaluate.Scores:
     import tqdm
 
@@ -166,6 +178,8 @@ def _evaluate(experiment, loaded, sources) -> evaluate.Scores:
 def _default_output(options: Options, name: str, evaluation: config.Evaluation) -> Path:
     stem = evaluation.protocol + ("-ensemble" if evaluation.ensemble else "")
     if options.config is None:
+        if options.weights is not None:  # beside the run's own receipt, not over it
+            stem += f"-{Path(options.weights).stem}"
         return options.workdir / "evaluations" / f"{stem}.json"
     return Path("results") / name / f"{Path(options.config).stem}-{stem}.json"
 

@@ -25,7 +25,8 @@ class Options:
             folder, in which every result is a .png.
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
-        memory_gb: what one picture may take, gigabytes; default: what is free.
+        memory_gb: what one picture may take, gigabytes, half of it on the device;
+            default: half of an accelerator, and what is free on the host.
     """
 
     weights: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="WEIGHTS")]

@@ -69,7 +69,7 @@ class Predictor:
         card: what is known about the weights, as JSON values.
         task: what the network does.
         module: the network.
-        memory_bytes: budget for one picture, None for what is free.
+        memory_bytes: budget for one picture, bytes; None if none was given.
     """
 
     def __init__(
@@ -82,10 +82,12 @@ class Predictor:
         """Loads weights.
 
         Args:
-            weights: a released name, a .safetensors file, the folder of a run, or
-                loaded weights.
+            weights: a released name, a .safetensors file, the folder of a run (its
+                last weights; its best so far before it is finished), or loaded weights.
             memory_bytes: what one picture may take, half of it on the device and half
-                on the host; None takes what is free.
+                on the host; None takes on the device what `memory.available` allows
+                (half of an accelerator, at most a quarter of a processor's memory) and
+                on the host what is free.
             ensemble: average over the eight flips and rotations; 8 times slower.
 
         Raises:

@@ -34,6 +34,7 @@ def build(
     task: tasks.Task,
     model: config.Model,
     weights: Mapping[str, Any],
+    file: str | None = None,
     experiment: config.Experiment | None = None,
 ) -> dict[str, Any]:
     """Returns the receipt of an evaluation.
@@ -43,6 +44,7 @@ def build(
         task: what was judged.
         model: the network.
         weights: "name" and "sha256" of the weights.
+        file: name of the weights' file, such as "last.safetensors".
         experiment: how the weights were trained, if known.
 
     Returns:
@@ -52,7 +54,11 @@ def build(
     receipt = {
         "kind": "receipt",
         "format": FORMAT,
-        "weights": {"name": weights["name"], "sha256": weights["sha256"]},
+        "weights": {
+            "name": weights["name"],
+            "file": file,
+            "sha256": weights["sha256"],
+        },
         "task": config.encode(task),
         "model": config.encode(model),
         "config": None if experiment is None else config.encode(experiment),

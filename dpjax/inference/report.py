@@ -91,6 +91,8 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
         for source, by_condition in receipt["summary"].items():
             for condition, values in by_condition.items():
                 name = receipt["weights"]["name"]
+                if receipt["weights"].get("file") == "best.safetensors":
+                    name += " (best)"  # of several, by this very score
                 found[name, protocol, source, condition] = Line(
                     weights=name,
                     source=source,

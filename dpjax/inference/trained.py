@@ -24,6 +24,7 @@ class Trained:
         model: how the network was configured.
         experiment: how it was trained, None if that is not known.
         card: everything that is known, as JSON values.
+        file: name of the weights' file, None if they come from elsewhere.
     """
 
     name: str
@@ -33,14 +34,16 @@ class Trained:
     model: config.Model
     experiment: config.Experiment | None
     card: Mapping[str, Any]
+    file: str | None = None
 
 
 def load(weights: str | os.PathLike | store.Weights) -> Trained:
     """Returns weights with their network, after checking that they fit.
 
     Args:
-        weights: a released name, a .safetensors file, the folder of a run, or weights
-            that are loaded already.
+        weights: a released name, a .safetensors file, the folder of a run (its last
+            weights; its best so far before it is finished), or weights that are loaded
+            already.
 
     Returns:
         Network, weights, task.
@@ -74,4 +77,5 @@ def load(weights: str | os.PathLike | store.Weights) -> Trained:
         model=model,
         experiment=None if trained_by is None else config.decode(trained_by, types),
         card=card,
+        file=weights.file,
     )

@@ -54,8 +54,9 @@ class Engine:
             module: the network.
             variables: its parameters and statistics, on the host or on any devices.
             max_window: longest side of a window, pixels.
-            memory_bytes: what a device may hold for one call, bytes; None takes half
-                of what is free.
+            memory_bytes: what a device may hold for one call, bytes; None takes what
+                `memory.available` allows: half of an accelerator's memory, a quarter
+                of a processor's and at most 4 GiB, however much is free.
             bucket: window sides are multiples of it, pixels; None chooses by device.
             devices: None takes all devices of this process.
 

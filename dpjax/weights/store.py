@@ -9,6 +9,7 @@ import dataclasses
 import fnmatch
 import hashlib
 import json
+import logging
 import os
 import pathlib
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ from dpjax.weights import matching
 FORMAT = 1
 check_matches = matching.check_matches  # whoever loads must check
 _RELEASED = pathlib.Path(__file__).parent / "released"
-_OF_A_RUN = ("weights/best.safetensors", "weights/last.safetensors")
+# In this order: the best were chosen by their score, so that score flatters them.
+_OF_A_RUN = ("weights/last.safetensors", "weights/best.safetensors")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +38,12 @@ class Weights:
     Attributes:
         variables: collections of a Flax module, NumPy arrays; floats are float32.
         card: JSON values: "name", "model", "task", "sha256" of the file, and more.
+        file: name of the file without its folder, None if they come from elsewhere.
     """
 
     variables: dict[str, Any]
     card: dict[str, Any]
+    file: str | None = None
 
 
 def save(
@@ -92,11 +97,11 @@ def load(name_or_path: str | os.PathLike) -> Weights:
     """Returns weights and their card.
 
     Args:
-        name_or_path: a released name, a .safetensors file, or the folder of a run,
-            whose best weights are taken.
+        name_or_path: a released name, a .safetensors file, or the folder of a run (see
+            `find`).
 
     Returns:
-        Variables and card.
+        Variables, card and the name of the file.
 
     Raises:
         UserError: no such weights, or a file of another kind.
@@ -121,7 +126,7 @@ def load(name_or_path: str | os.PathLike) -> Weights:
             f"{FORMAT}. Update dpjax."
         )
     floats = {name: _widen(value) for name, value in arrays.items()}
-    return Weights(traverse_util.unflatten_dict(floats, sep="/"), card)
+    return Weights(traverse_util.unflatten_dict(floats, sep="/"), card, path.name)
 
 
 def list_released(pattern: str = "*") -> list[str]:
@@ -140,6 +145,10 @@ def list_released(pattern: str = "*") -> list[str]:
 def find(name_or_path: str | os.PathLike) -> pathlib.Path:
     """Returns the file that a name or path of weights means.
 
+    The folder of a run means its last weights.  Its best ones were chosen by the score
+    on the evaluation's images, which makes that score too good; they are taken, with a
+    warning, before the run is finished, and afterwards where their file is named.
+
     Args:
         name_or_path: a released name, a .safetensors file, or the folder of a run.
 
@@ -154,8 +163,11 @@ def find(name_or_path: str | os.PathLike) -> pathlib.Path:
         return _RELEASED / f"{name_or_path}.safetensors"
     if path.is_dir():
         for inner in _OF_A_RUN:
-            if (path / inner).is_file():
-                return path / inner
+            if not (path / inner).is_file():
+                continue
+            if inner != _OF_A_RUN[0]:
+                _LOG.warning("%s is not finished: taking %s so far.", path, inner)
+            return path / inner
         raise errors.UserError(
             f"{path} holds no {' or '.join(_OF_A_RUN)}. Give the folder of a run that "
             "was evaluated at least once, or a .safetensors file."

@@ -41,9 +41,10 @@ def run(tmp_path_factory, tiny_weights):
     """The folder of a run, as training leaves it."""
     folder = tmp_path_factory.mktemp("runs") / "a"
     (folder / "weights").mkdir(parents=True)
-    for suffix in (".safetensors", ".json"):
-        data = tiny_weights().with_suffix(suffix).read_bytes()
-        (folder / "weights" / f"best{suffix}").write_bytes(data)
+    for name, path in (("last", tiny_weights()), ("best", tiny_weights("t2", seed=2))):
+        for suffix in (".safetensors", ".json"):
+            data = path.with_suffix(suffix).read_bytes()
+            (folder / "weights" / f"{name}{suffix}").write_bytes(data)
     noise = degradations.GaussianNoise((25.0, 25.0))
     experiment = config.Experiment(
         task=restoration.Restoration((noise,), (noise,), space="gray"),
@@ -66,7 +67,11 @@ def evaluated(run):
 def test_a_run_is_scored_and_leaves_a_receipt(evaluated, tiny_weights):
     receipt = receipts.read(evaluated)
     card = json.loads(tiny_weights().with_suffix(".json").read_text())
-    assert receipt["weights"] == {"name": "tiny", "sha256": card["sha256"]}
+    assert receipt["weights"] == {
+        "name": "tiny",
+        "file": "last.safetensors",
+        "sha256": card["sha256"],
+    }
     assert receipt["protocol"] == "dncnn"
     assert len(receipt["rows"]) == 2
     assert receipt["data"]["photos:test"]["examples"] == 2
@@ -93,6 +98,22 @@ def test_scoring_again_gives_the_same_content(evaluated, run, tmp_path):
     assert command.main(["--workdir", str(run), "-o", str(again), "--panels=0"]) == 0
     one, two = receipts.read(evaluated), receipts.read(again)
     assert receipts.content(one) == receipts.content(two)
+
+
+@pytest.mark.parametrize("how", ["word", "path"])
+def test_the_best_weights_are_scored_only_when_asked(
+    evaluated, run, tiny_weights, how, capsys
+):
+    before = evaluated.read_bytes()
+    path = run / "weights" / "best.safetensors"
+    words = ["--weights", "best" if how == "word" else str(path), "--limit", "1"]
+    assert command.main(["--workdir", str(run), *words, "--panels", "0"]) == 0
+    receipt = receipts.read(run / "evaluations" / "dncnn-best.json")
+    card = json.loads(tiny_weights("t2", seed=2).with_suffix(".json").read_text())
+    assert receipt["weights"]["file"] == "best.safetensors"
+    assert receipt["weights"]["sha256"] == card["sha256"]
+    assert "t2 (best.safetensors), protocol dncnn" in capsys.readouterr().out
+    assert evaluated.read_bytes() == before
 
 
 def test_options_change_the_evaluation(run, tmp_path, capsys):

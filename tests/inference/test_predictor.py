@@ -25,6 +25,28 @@ def network_of(path):
     return run
 
 
+def test_a_run_folder_means_its_last_weights(tmp_path, tiny_weights, photo, caplog):
+    def leave(name, path):
+        for suffix in (".safetensors", ".json"):
+            target = tmp_path / "weights" / f"{name}{suffix}"
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(path.with_suffix(suffix).read_bytes())
+
+    def differs(path):
+        given = photo[:20, :30]
+        other = predictor.Predictor(path)(given).array
+        return np.abs(predictor.Predictor(tmp_path)(given).array - other).max()
+
+    last, best = tiny_weights(), tiny_weights("t2", seed=2)
+    leave("best", best)
+    assert differs(best) == 0
+    assert "is not finished" in caplog.text
+    leave("last", last)
+    assert differs(last) == 0
+    assert differs(best) > 0
+    assert differs(tmp_path / "weights" / "best.safetensors") > 0
+
+
 def test_a_gray_network_restores_each_channel(gray, tiny_weights, photo):
     image = photo[:45, :37]
     result = gray(image)

@@ -57,6 +57,7 @@ def receipt(**changes):
         task=Sharpness(),
         model=config.Model("rednet10", {"channels": 1}),
         weights={"name": "mine", "sha256": "0" * 64},
+        file="last.safetensors",
     )
 
 
@@ -75,6 +76,7 @@ def test_a_receipt_survives_the_disk(tmp_path):
     }
     assert back["summary"]["photos:test"]["noise25"]["psnr"] == 29.8125
     assert back["model"]["options"] == {"channels": 1}
+    assert back["weights"]["file"] == "last.safetensors"
     assert back["task"] == {"type": "Sharpness", "strength": 0.5}
     assert back["devices"]["count"] == 8
     assert back["versions"]["jax"]

@@ -83,6 +83,18 @@ def test_the_newest_receipt_wins_and_the_ensemble_is_another_line(tmp_path):
     ]
 
 
+def test_weights_that_were_chosen_by_their_score_are_marked(tmp_path):
+    flattered = receipt(psnr=31.0)
+    flattered["weights"]["file"] = "best.safetensors"
+    del flattered["checksum"]
+    flattered["checksum"] = receipts._checksum(flattered)
+    table = report.lines(entries(tmp_path, receipt(psnr=30.0), flattered))
+    assert [(x.weights, x.values["psnr"]) for x in table[::2]] == [
+        ("ours", 30.0),
+        ("ours (best)", 31.0),
+    ]
+
+
 def test_the_table_replaces_what_stood_between_the_markers():
     document = f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\nafter\n"
     once = report.insert(document, "| new |")

@@ -85,15 +85,27 @@ def test_numbers_too_large_for_half_precision_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_folder_gives_its_best_weights_else_its_last(tmp_path):
+def test_a_run_folder_gives_its_last_weights_and_the_best_before_its_end(
+    tmp_path, caplog
+):
     def write(name, value):
         variables = {"params": {"bias": np.float32([value])}}
         store.save(tmp_path / "weights" / f"{name}.safetensors", variables, {})
 
-    write("last", 1)
-    assert store.load(tmp_path).variables["params"]["bias"] == 1
     write("best", 2)
-    assert store.load(str(tmp_path)).variables["params"]["bias"] == 2
+    early = store.load(str(tmp_path))
+    assert early.variables["params"]["bias"] == 2
+    assert early.file == "best.safetensors"
+    assert "is not finished: taking weights/best.safetensors so far" in caplog.text
+    caplog.clear()
+    write("last", 1)
+    final = store.load(tmp_path)
+    assert final.variables["params"]["bias"] == 1
+    assert final.file == "last.safetensors"
+    named = store.load(tmp_path / "weights" / "best.safetensors")
+    assert named.variables["params"]["bias"] == 2
+    assert named.file == "best.safetensors"
+    assert caplog.text == ""
 
 
 def test_released_names_win_over_folders(tmp_path, monkeypatch, network):
@@ -116,7 +128,7 @@ def test_released_names_win_over_folders(tmp_path, monkeypatch, network):
     [
         ("missing.safetensors", "missing.safetensors does not exist"),
         ("some/where", "some/where does not exist"),
-        ("empty", "holds no weights/best.safetensors"),
+        ("empty", "holds no weights/last.safetensors or weights/best.safetensors"),
         ("model.pth", "is not a .safetensors file.*dpjax convert"),
         ("foreign.safetensors", "has no card.*dpjax convert"),
     ],
