@@ -154,6 +154,8 @@ class Experiment:
         seed: the only source of randomness.
         parallel: how a step meets the devices.
         init_from: weights to start from, a file, a folder of a run or a released name.
+        init_skip: arrays of `init_from` that start fresh instead, as patterns such as
+            "head/*": layers that are new, or of another shape.
     """
 
     task: Any
@@ -166,6 +168,7 @@ class Experiment:
     seed: int = 0
     parallel: Literal["pmap", "shard_map"] = "pmap"
     init_from: str | None = None
+    init_skip: tuple[str, ...] = ()
 
 
 def check(experiment: Experiment) -> None:

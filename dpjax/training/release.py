@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
-from dpjax import config
+from dpjax import config, errors
 from dpjax.inference import receipts
-from dpjax.weights import store
+from dpjax.models import zoo
+from dpjax.training import state
+from dpjax.weights import matching, store
 
 
 def starting_variables(
@@ -17,20 +20,36 @@ def starting_variables(
     """Returns the weights a run begins with.
 
     Args:
-        experiment: its `init_from` names a file, a run folder or released weights.
+        experiment: its `init_from` names a file, a run folder or released weights, its
+            `init_skip` what of them is not used.
         module: the network they must fit.
 
     Returns:
         Variables, or None to draw them from the seed.
 
     Raises:
-        UserError: weights that do not fit; both trees are shown.
+        UserError: weights that do not fit; both trees are shown.  Or a pattern of
+            `init_skip` without an array, or patterns without weights.
     """
+    skip = experiment.init_skip
     if experiment.init_from is None:
+        if skip:
+            raise errors.UserError(
+                f"init_skip={skip!r} leaves out arrays of init_from, which is None. "
+                "Name the weights with --init-from, or drop --init-skip."
+            )
         return None
     weights = store.load(experiment.init_from)
-    store.check_matches(weights.variables, module)
-    return weights.variables
+    store.check_matches(weights.variables, module, skip=skip, name=experiment.init_from)
+    if not skip:
+        return weights.variables
+    example = zoo.example_input(module)
+    # The same values that a run without other weights would begin with.
+    fresh = jax.jit(module.init)(
+        state.stream_key(experiment.seed, state.INIT),
+        jnp.zeros(example.shape, example.dtype),
+    )
+    return matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
 
 
 def write_run_weights(

@@ -57,7 +57,7 @@ def check_matches(
         + "\nBuild the model with the name and options the weights were trained with "
         "(their card has them)"
         + (
-            f". For new layers pass skip={tuple(folders)!r}."
+            f". To train new layers on top of them: init_skip={tuple(folders)!r}."
             if len(folders) <= 3 and len(wrong) < len(paths)
             else "."
         )
@@ -79,9 +79,16 @@ def merge(
 
     Returns:
         Variables with exactly the paths of `fresh`.
+
+    Raises:
+        UserError: a pattern that fits no path of `fresh`, probably misspelt.
     """
     loaded = traverse_util.flatten_dict(variables, sep="/")
     start = traverse_util.flatten_dict(fresh, sep="/")
+    for pattern in skip:
+        if not any(_is_skipped(path, (pattern,)) for path in start):
+            folders = {_short(path).rsplit("/", 1)[0] + "/*" for path in start}
+            raise errors.unknown_name("pattern of arrays to skip", pattern, folders)
     return traverse_util.unflatten_dict(
         {p: v if _is_skipped(p, skip) else loaded[p] for p, v in start.items()},
         sep="/",

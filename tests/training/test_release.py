@@ -1,0 +1,94 @@
+"""Runs that begin with the weights of others, whole or in part."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from dpjax import config, errors, tasks
+from dpjax.data import degradations
+from dpjax.models import zoo
+from dpjax.tasks import restoration
+from dpjax.training import loop, release, state
+from dpjax.weights import store
+
+_ENDS = ("conv1/*", "deconv5/*")  # the layers that know the number of channels
+
+
+def _colour(**changes):
+    noise = (degradations.GaussianNoise((25.0, 25.0)),)
+    experiment = config.Experiment(
+        task=restoration.Restoration(noise, noise, space="rgb"),
+        model=config.Model("rednet10", {"widths": 4, "channels": 3}),
+        data=config.Data(("photos:train",), ("photos:test",), (16, 16), 8),
+        optim=config.Optim(lr=1e-12),  # one update, but no visible one
+        evaluation=config.Evaluation("dncnn", limit=1),
+        record=config.Record(panels=0),
+        total_steps=1,
+        seed=3,
+    )
+    return dataclasses.replace(experiment, **changes)
+
+
+def _module(experiment):
+    return zoo.create_module(experiment.model.name, **experiment.model.options)
+
+
+def test_a_colour_run_begins_with_the_layers_of_a_gray_one(tmp_path, tiny_weights):
+    gray = tiny_weights()
+    experiment = _colour(init_from=str(gray), init_skip=_ENDS)
+    loop.train(experiment, tmp_path / "run")
+    found = store.load(tmp_path / "run").variables["params"]
+    old = store.load(gray).variables["params"]
+    fresh = _module(experiment).init(
+        state.stream_key(3, state.INIT), np.zeros((1, 16, 16, 3), np.float32)
+    )["params"]
+    assert set(found) == set(fresh)
+    for name, layer in found.items():
+        source = fresh if name in ("conv1", "deconv5") else old
+        for kind in ("kernel", "bias"):
+            np.testing.assert_allclose(
+                layer[kind], source[name][kind], rtol=1e-6, atol=1e-9
+            )
+    assert np.abs(old["conv2"]["kernel"] - fresh["conv2"]["kernel"]).max() > 0.01
+
+
+def test_weights_that_fit_are_taken_whole(tiny_weights):
+    weights = tiny_weights("colour", space="rgb")
+    experiment = _colour(init_from=str(weights))
+    found = release.starting_variables(experiment, _module(experiment))
+    wanted = store.load(weights).variables
+    assert jax.tree.all(jax.tree.map(np.array_equal, found, wanted))
+    experiment = _colour()
+    assert release.starting_variables(experiment, _module(experiment)) is None
+
+
+def test_weights_of_another_shape_show_both_trees_and_the_way_out(tiny_weights):
+    experiment = _colour(init_from=str(tiny_weights()))
+    with pytest.raises(errors.UserError) as caught:
+        release.starting_variables(experiment, _module(experiment))
+    text = str(caught.value)
+    assert f"Cannot load {tiny_weights()} into RedNet(" in text
+    assert "3 of 20 arrays differ" in text
+    rows = {line.split()[0]: line for line in text.splitlines() if "/" in line}
+    assert "[3, 3, 1, 4]" in rows["conv1/kernel"]  # in the file
+    assert rows["conv1/kernel"].endswith("[3, 3, 3, 4]")  # in the model
+    assert f"init_skip={_ENDS!r}" in text
+
+
+def test_patterns_that_cannot_be_meant_are_refused(tiny_weights):
+    weights = str(tiny_weights())
+    experiment = _colour(init_from=weights, init_skip=(*_ENDS, "conv99/*"))
+    with pytest.raises(errors.UserError, match=r"'conv99/\*'. Did you mean conv"):
+        release.starting_variables(experiment, _module(experiment))
+    experiment = _colour(init_skip=_ENDS)
+    with pytest.raises(errors.UserError, match="init_from, which is None"):
+        release.starting_variables(experiment, _module(experiment))
+
+
+def test_experiments_written_before_there_was_a_field_are_read():
+    value = config.encode(_colour())
+    assert value.pop("init_skip") == []
+    found = config.decode(value, config.TYPES + tasks.TYPES)
+    assert found == _colour()
