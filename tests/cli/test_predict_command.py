@@ -77,6 +77,49 @@ def test_a_bad_file_does_not_stop_a_folder(tmp_path, folder, weights, capsys):
     assert len(list(output.rglob("*.png"))) == 3
 
 
+@pytest.fixture
+def locked(folder):
+    """A picture that is there and cannot be read."""
+    path = folder / "locked.png"
+    path.write_bytes((folder / "a.png").read_bytes())
+    path.chmod(0)
+    memory = "/proc/self/mem"  # a regular file that refuses to be read, even to root
+    if os.access(path, os.R_OK):
+        if not os.path.isfile(memory):
+            pytest.skip("this user may read every file")
+        path.unlink()
+        path.symlink_to(memory)
+    return path
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, folder, locked, weights, capsys):
+    output = tmp_path / "out"
+    assert predict.main([weights, str(folder), "-o", str(output)]) == 3
+    said = capsys.readouterr()
+    assert "3 of 4 pictures" in said.out
+    assert f"left out {locked}: Cannot read {locked}: " in said.err
+    with pytest.raises(errors.DataError, match=r"Cannot read .*locked\.png: \w+"):
+        predict.main([weights, str(locked), "-o", str(tmp_path / "o.png")])
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_links_to_nothing_and_folders_named_like_pictures(
+    tmp_path, folder, weights, capsys
+):
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "folder.png").mkdir()
+    output = tmp_path / "out"
+    assert predict.main([weights, str(folder), "-o", str(output)]) == 0
+    assert "3 of 3 pictures" in capsys.readouterr().out
+    words = ["-o", str(tmp_path / "o.png")]
+    with pytest.raises(errors.UserError, match=r"gone\.png does not exist"):
+        predict.main([weights, str(folder / "gone.png"), *words])
+    with pytest.raises(errors.UserError, match=r"folder\.png is a folder"):
+        predict.main([weights, str(folder / "folder.png"), *words])
+    with pytest.raises(errors.UserError, match=r"folder\.png, which is a folder"):
+        predictor.Predictor(weights)(folder / "folder.png")
+
+
 def test_results_inside_the_source_are_not_predicted_again(folder, weights, capsys):
     output = folder / "results"
     for _ in range(2):
