@@ -127,14 +127,16 @@ def encode_png(image: np.ndarray) -> bytes:
     """Returns an image as the contents of a PNG file.
 
     Args:
-        image: uint8 RGB, [h, w, 3].
+        image: uint8 or uint16, RGB [h, w, 3], or one channel [h, w] or [h, w, 1].
 
     Returns:
-        The file's bytes; `decode` gives back the same pixels.
+        The file's bytes, which give back the same pixels.
     """
     import cv2
 
-    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    if image.ndim == 3:
+        image = image[..., ::-1]  # OpenCV takes blue first
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def is_deep(opened: Any, data: bytes) -> bool:

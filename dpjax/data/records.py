@@ -2,6 +2,7 @@
 
 import pathlib
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from dpjax.data import image_files
 
 
 class Split:
-    """Images and what the index of the set says about them, by position.
+    """Records and what the index of the set says about them, by position.
 
     Reading is thread-safe; a copy sent to another process opens its own files.
 
@@ -23,7 +24,12 @@ class Split:
     """
 
     def __init__(
-        self, name: str, folder: pathlib.Path, split: str, rows: dict[int, list]
+        self,
+        name: str,
+        folder: pathlib.Path,
+        split: str,
+        rows: Mapping[int, list],
+        units: Mapping[str, float],
     ):
         """Reads nothing yet.
 
@@ -33,6 +39,7 @@ class Split:
             split: name of the split in that folder.
             rows: for each record, by its number in the files: id, fingerprint in
                 hexadecimal, height, width.
+            units: what one level of a stored target means, by its name.
         """
         self.name = name
         self.ids = [row[0] for row in rows.values()]
@@ -42,7 +49,8 @@ class Split:
         self._numbers = list(rows)
         self._folder = folder
         self._split = split
-        self._records = None
+        self._units = dict(units)
+        self._opened = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,7 +59,7 @@ class Split:
         Returns:
             The state without open files and lock.
         """
-        return {**self.__dict__, "_records": None, "_lock": None}
+        return {**self.__dict__, "_opened": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a copy in another process.
@@ -69,20 +77,22 @@ class Split:
         """
         return len(self.ids)
 
-    def image(self, position: int) -> np.ndarray:
-        """Returns the pixels of one record.
+    def record(self, position: int) -> dict[str, Any]:
+        """Returns one record, decoded.
 
         Args:
             position: from 0.
 
         Returns:
-            uint8 RGB, [h, w, 3].
+            `image` uint8 RGB [h, w, 3], `id` str, `fingerprint` bytes, `source` str,
+            and the targets of the set under their names: maps of one channel [h, w],
+            float32 where the set says what a level means.
 
         Raises:
             DataError: the record is damaged or is not the one of the index.
         """
         record = self._read(position)
-        name = record["id"].decode()
+        name = record["id"]
         if name != self.ids[position]:
             raise self._damaged(position, f"it holds {name!r} instead")
         image = image_files.decode(record["image"])
@@ -90,14 +100,24 @@ class Split:
             raise self._damaged(position, "its image does not decode")
         if image.shape[:2] != tuple(self.sizes[position]):
             raise self._damaged(position, f"its image has shape {image.shape}")
-        return image
+        for target, unit in self._units.items():
+            record[target] = record[target].astype(np.float32) * np.float32(unit)
+        return {
+            **record,
+            "image": image,
+            "fingerprint": self.fingerprints[position].tobytes(),
+            "source": self.name,
+        }
 
     def _read(self, position: int) -> dict[str, Any]:
+        """A record as stored, except for its image decoded."""
         try:
             with self._lock:
-                if self._records is None:
-                    self._records = _open(self._folder, self._split)
-            return self._records[self._numbers[position]]
+                if self._opened is None:
+                    self._opened = _open(self._folder, self._split)
+            data, features = self._opened
+            record = data[self._numbers[position]]
+            return {name: _plain(record[name], features[name]) for name in record}
         except Exception as error:  # the record library raises many kinds
             raise self._damaged(position, str(error).strip()) from error
 
@@ -111,8 +131,21 @@ class Split:
         )
 
 
-def _open(folder: pathlib.Path, split: str) -> Any:
+def _open(folder: pathlib.Path, split: str) -> tuple[Any, Any]:
+    """The records of a split by number, and their features by name."""
     import tensorflow_datasets as tfds
 
     builder = tfds.builder_from_directory(str(folder))
-    return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+    # The image is decoded as it was when it was prepared.
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    return builder.as_data_source(split, decoders=decoders), builder.info.features
+
+
+def _plain(value: Any, feature: Any) -> Any:
+    import tensorflow_datasets as tfds
+
+    if isinstance(feature, tfds.features.Text):
+        return value.decode()
+    if isinstance(feature, tfds.features.Image) and feature.shape[-1] == 1:
+        return value[..., 0]
+    return value

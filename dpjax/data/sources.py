@@ -1,4 +1,4 @@
-"""Prepared records as random-access sequences of decoded images.
+"""Prepared records as random-access sequences, decoded.
 
 A source is written as "name", "name:split" or "name/config:split"; "-id,id" after the
 split leaves records out, as in "bsds500:train-302003".
@@ -80,13 +80,14 @@ def parse(reference: str) -> Reference:
 class Source(Sequence):
     """Decoded records of one or several splits, by position.
 
-    A record is a dict: `image` uint8 RGB [h, w, 3] (read-only), `id` str, `fingerprint`
-    bytes, `source` str. Reading is thread-safe; a copy sent to another process opens
-    its own files and starts with an empty cache.
+    A record is a dict: `image` uint8 RGB [h, w, 3], `id` str, `fingerprint` bytes,
+    `source` str, and whatever targets the data set has; arrays are read-only.  Reading
+    is thread-safe; a copy sent to another process opens its own files and starts with
+    an empty cache.
 
     Attributes:
         names: the references that were opened, with their splits.
-        cache_bytes: decoded images kept in memory, at most.
+        cache_bytes: decoded records kept in memory, at most.
     """
 
     def __init__(self, parts: Sequence[records.Split], *, cache_bytes: int = 0):
@@ -94,7 +95,7 @@ class Source(Sequence):
 
         Args:
             parts: the splits, in order.
-            cache_bytes: decoded images kept in memory, at most.
+            cache_bytes: decoded records kept in memory, at most.
         """
         self.names = tuple(part.name for part in parts)
         self.cache_bytes = cache_bytes
@@ -103,7 +104,7 @@ class Source(Sequence):
         self._reset()
 
     def _reset(self) -> None:
-        self._cache: dict[int, np.ndarray] = {}
+        self._cache: dict[int, dict[str, Any]] = {}
         self._cached_bytes = 0
         self._lock = threading.Lock()
 
@@ -140,7 +141,7 @@ class Source(Sequence):
             position: from 0; negative counts from the end.
 
         Returns:
-            `image`, `id`, `fingerprint`, `source`.
+            `image`, `id`, `fingerprint`, `source`, and the targets of its data set.
 
         Raises:
             DataError: the record is damaged.
@@ -148,36 +149,34 @@ class Source(Sequence):
         """
         position = range(len(self))[position]
         part, inner = self._find(position)
-        image = self._cache.get(position)
-        if image is None:
-            image = part.image(inner)
-            image.setflags(write=False)  # shared with the cache
-            self._keep(position, image)
-        return {
-            "image": image,
-            "id": part.ids[inner],
-            "fingerprint": part.fingerprints[inner].tobytes(),
-            "source": part.name,
-        }
+        record = self._cache.get(position)
+        if record is None:
+            record = part.record(inner)
+            for value in record.values():
+                if isinstance(value, np.ndarray):
+                    value.setflags(write=False)  # shared with the cache
+            self._keep(position, record)
+        return dict(record)
 
     def _find(self, position: int) -> tuple[records.Split, int]:
         which = int(np.searchsorted(self._starts, position, side="right")) - 1
         return self._parts[which], position - int(self._starts[which])
 
-    def _keep(self, position: int, image: np.ndarray) -> None:
+    def _keep(self, position: int, record: dict[str, Any]) -> None:
         # Filled once and never evicted: under a new permutation each epoch every
         # record is equally likely to come next, so replacing would gain nothing.
         with self._lock:
-            fits = self._cached_bytes + image.nbytes <= self.cache_bytes
+            size = sum(getattr(value, "nbytes", 0) for value in record.values())
+            fits = self._cached_bytes + size <= self.cache_bytes
             if fits and position not in self._cache:
-                self._cache[position] = image
-                self._cached_bytes += image.nbytes
+                self._cache[position] = record
+                self._cached_bytes += size
 
     def with_cache(self, cache_bytes: int) -> "Source":
         """Returns the same records with another cache, which starts empty.
 
         Args:
-            cache_bytes: decoded images kept in memory, at most.
+            cache_bytes: decoded records kept in memory, at most.
 
         Returns:
             A source that shares the opened files.
@@ -235,7 +234,7 @@ def open_sources(
         role: what the records are for; chooses the default split.
         directory: where prepared records live; None takes TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        cache_bytes: decoded images kept in memory, at most.
+        cache_bytes: decoded records kept in memory, at most.
 
     Returns:
         The records, in the order of `references`.
@@ -314,6 +313,7 @@ def _open_split(
         folder,
         split,
         {number: row for number, row in enumerate(rows) if row[0] not in without},
+        metadata["units"],
     )
 
 
@@ -341,7 +341,8 @@ def _read_metadata(
         raise _not_prepared(reference, directory)
     try:
         metadata = json.loads((folder / "metadata.json").read_text())
-        return folder, {key: metadata[key] for key in ("index", "skipped")}
+        found = {key: metadata[key] for key in ("index", "skipped")}
+        return folder, {**found, "units": metadata.get("units", {})}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.DataError(
             f"The list of records {folder / 'metadata.json'} cannot be read ({error}). "

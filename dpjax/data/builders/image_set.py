@@ -17,10 +17,14 @@ from dpjax.data import identity, image_files
 Splits = dict[str, dict[str, pathlib.Path]]
 BAD_LIST = "skipped"
 INDEX = "index"
+UNITS = "units"
 
 
 class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of all image sets; records hold `image`, `id` and `fingerprint`.
+    """Base of all image sets; records hold `image`, `id`, `fingerprint`, and targets.
+
+    A set with targets, such as labels or depth, declares them in `extra_features` and
+    reads them in `load_extras`; they then stand in every record under their names.
 
     Beside the records, `metadata.json` lists id, fingerprint, height and width of each
     record in order, so that checks of identity need not read the images.
@@ -29,12 +33,18 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION: of the record format.
         needs_folder: whether the user has to bring the files.
         source: where the pictures come from, for people.
+        extra_features: TFDS features of the targets by name; pixels of 8 or 16 bits are
+            `Image`, float32 maps `Tensor` of shape (None, None), encoding "zlib".
+        units: what one level of a stored target means; a record then holds float32, as
+            metres where {"depth": 0.001} turns millimetres into them.
         url_infos: checksums of downloads; empty.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     needs_folder: ClassVar[bool] = True
     source: ClassVar[str] = ""
+    extra_features: ClassVar[dict[str, tfds.features.FeatureConnector]] = {}
+    units: ClassVar[dict[str, float]] = {}
     url_infos: ClassVar[dict[str, Any]] = {}  # nothing is downloaded, no checksum file
 
     def __init__(
@@ -72,6 +82,22 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
+    def load_extras(self, name: str, path: pathlib.Path) -> dict[str, Any]:
+        """Returns the targets of one image.
+
+        Args:
+            name: id of the record.
+            path: of its image.
+
+        Returns:
+            A value for each of `extra_features`; pixels as uint8 or uint16 arrays,
+            [h, w] or [h, w, c], upright and of the size of the image.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        return {}
+
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
@@ -83,9 +109,12 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     "fingerprint": tfds.features.Tensor(
                         shape=(identity.SIZE_BYTES,), dtype=np.uint8
                     ),
+                    **self.extra_features,
                 }
             ),
-            metadata=tfds.core.MetadataDict({INDEX: {}, BAD_LIST: []}),
+            metadata=tfds.core.MetadataDict(
+                {INDEX: {}, BAD_LIST: [], UNITS: self.units}
+            ),
             disable_shuffling=True,  # the pipeline shuffles; people read lists in order
         )
 
@@ -109,6 +138,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for name, path in files.items():
             try:
                 picture = image_files.load(path)
+                extras = self._encoded_extras(name, path, picture.image.shape[:2])
             except errors.DataError as error:
                 if not self._skip_bad:
                     raise
@@ -127,6 +157,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     "image": picture.encoded,
                     "id": name,
                     "fingerprint": np.frombuffer(code, np.uint8),
+                    **extras,
                 },
             )
         if not index:
@@ -134,3 +165,19 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 f"No usable image for split {split!r} of {self.info.full_name}: all "
                 f"{len(files)} files were skipped."
             )
+
+    def _encoded_extras(
+        self, name: str, path: pathlib.Path, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        extras = self.load_extras(name, path)
+        for target, feature in self.extra_features.items():
+            if not isinstance(feature, tfds.features.Image):
+                continue
+            # A photograph that was turned upright, with labels that were not.
+            if extras[target].shape[:2] != size:
+                raise errors.DataError(
+                    f"The {target} of {path} has shape {extras[target].shape}, its "
+                    f"image is {size[0]}x{size[1]}. Both must show the same pixels."
+                )
+            extras[target] = image_files.encode_png(extras[target])
+        return extras
