@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,22 +96,26 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for_step(workdir: Path, step: int, process: subprocess.Popen) -> None:
-    """Waits until the log of a run has reached a step."""
-    log = workdir / "metrics.jsonl"
-    while process.poll() is None:
-        if log.exists() and f'{{"step": {step},' in log.read_text():
-            return
+def _wait(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    while not condition():
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[1])
         time.sleep(0.01)
-    raise AssertionError(process.communicate()[1])
 
 
 @pytest.fixture
-def signal_at():
-    """Sends a signal to a run once its log has reached a step; returns what it said."""
+def wait() -> Callable[[Callable[[], bool], subprocess.Popen], None]:
+    """Waits until a condition holds; fails with what the process said if it ends."""
+    return _wait
 
-    def send(process, workdir, step, number=signal.SIGTERM):
-        wait_for_step(workdir, step, process)
+
+@pytest.fixture
+def signal_at() -> Callable[..., str]:
+    """Sends a signal to a run once its log has a text; returns what the run said."""
+
+    def send(process, workdir, step, number=signal.SIGTERM, text='"step": {}, "gr'):
+        log = workdir / "metrics.jsonl"
+        _wait(lambda: log.exists() and text.format(step) in log.read_text(), process)
         process.send_signal(number)
         return process.communicate(timeout=120)[1]
 

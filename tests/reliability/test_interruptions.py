@@ -35,11 +35,13 @@ def _arrays(path):
 def _kill_once(process, workdir, rng):
     """Kills after a random while, or in the middle of a save; False if it was over."""
     in_save = rng.random() < 0.5
-    begin, delay = time.monotonic(), rng.uniform(0.0, 1.5)
-    started = None
-    while process.poll() is None and time.monotonic() - begin < 60:
+    delay = rng.uniform(0.0, 1.5)
+    begin, started = time.time(), None
+    log = workdir / "metrics.jsonl"
+    while process.poll() is None:
         saving = list(workdir.glob("checkpoints/*tmp*"))
-        if started is None and (workdir / "metrics.jsonl").exists():
+        # The log is opened anew right before the first update.
+        if started is None and log.exists() and log.stat().st_mtime > begin:
             started = time.monotonic()
         is_time = started is not None and time.monotonic() - started > delay
         if is_time and (saving or not in_save):
@@ -130,12 +132,10 @@ def test_a_full_disk_ends_with_5_and_loses_nothing(
     assert _end_of(folder) == _end_of(undisturbed)
 
 
-def test_a_work_folder_in_use_is_refused(runs, tmp_path):
+def test_a_work_folder_in_use_is_refused(runs, wait, tmp_path):
     folder = tmp_path / "run"
     first = runs.start(folder)
-    while not (folder / ".lock0").exists():
-        time.sleep(0.05)
-    time.sleep(0.2)
+    wait((folder / "config.json").exists, first)
     second = runs.start(folder)
     text = second.communicate(timeout=120)[1]
     assert second.returncode == 2, text
@@ -160,17 +160,13 @@ def test_a_start_that_failed_can_be_corrected(runs, tmp_path):
     runs.finish(folder, "--total-steps", "2")
 
 
-def test_a_stop_during_an_evaluation_owes_it(runs, tmp_path):
+def test_a_stop_during_an_evaluation_owes_it(runs, signal_at, tmp_path):
     # Nearly all the time of this run is spent in evaluations.
     folder, whole = tmp_path / "run", tmp_path / "whole"
     options = ("--evaluation.limit", "3", "--evaluation.every-steps", "1")
     options += ("--total-steps", "8")
     process = runs.start(folder, *options)
-    log = folder / "metrics.jsonl"
-    while not log.exists() or "evaluation" not in log.read_text():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    text = process.communicate(timeout=120)[1]
+    text = signal_at(process, folder, 1, text='"step": {}, "evaluation"')
     assert process.returncode == 75, text
     runs.finish(folder, *options)
     runs.finish(whole, *options)
