@@ -25,7 +25,7 @@ class Model:
     """
 
     name: str
-    options: dict[str, bool | int | float | str] = dataclasses.field(
+    options: dict[str, bool | int | float | str | tuple[int, ...]] = dataclasses.field(
         default_factory=dict
     )
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -41,7 +41,7 @@ class Data:
         evaluate: sources scored by the evaluation, written the same way.
         crop: height and width of a training example, pixels.
         batch_size: examples in one update, over all devices and processes.
-        cache_bytes: decoded images that one process keeps in memory, bytes.
+        cache_bytes: decoded records that one process keeps in memory, bytes.
         directory: where prepared records live; None takes TFDS_DATA_DIR or
             ~/tensorflow_datasets.
         threads: reader threads of one process (or of one worker).
