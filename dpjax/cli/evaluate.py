@@ -1,6 +1,7 @@
 """`python evaluate.py`: scores a run or released weights, and writes the receipt."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import tyro
 
 from dpjax import config, errors, storage
 from dpjax.cli import experiments, startup
-from dpjax.inference import evaluate, receipts, report, trained
+from dpjax.inference import evaluate, overlap, receipts, report, trained
 from dpjax.training import workdir
 
 
@@ -33,6 +34,8 @@ class Options:
         sources: what to evaluate on, instead of the config's sources.
         directory: where prepared records live; default: the config's.
         ensemble: average over the eight flips and rotations.
+        allow_overlap: sources that may show pictures which the weights were trained on;
+            the receipt says so.
         limit: score at most this many images of each source.
         panels: pictures of the worst images, written beside the receipt.
         output: the receipt; default: WORKDIR/evaluations/PROTOCOL.json (with --weights
@@ -50,6 +53,7 @@ class Options:
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     sources: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME:SPLIT")] = ()
     directory: Annotated[str | None, tyro.conf.arg(name="dir", metavar="DIR")] = None
+    allow_overlap: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     panels: int = 4
@@ -72,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         UserError: neither a run nor a config with weights, or an unknown protocol.
-        DataError: sources that are missing or damaged.
+        DataError: sources that are missing or damaged, or were trained on.
         StorageError: the receipt cannot be written.
     """
     options = tyro.cli(Options, args=list(arguments), prog="evaluate.py")
@@ -86,6 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     task, evaluation = experiment.task, experiment.evaluation
     task.check(dataclasses.replace(experiment, model=loaded.model))
     sources = evaluate.open_sources(task, experiment.data, evaluation)
+    shared = _check_overlap(loaded, experiment.data)
     scores = _evaluate(experiment, loaded, sources)
     if jax.process_index() != 0:
         return 0
@@ -96,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         weights=loaded.card,
         file=loaded.file,
         experiment=loaded.experiment,
+        overlap=shared,
     )
     path = options.output or _default_output(options, loaded.name, evaluation)
     receipts.write(path, receipt)
@@ -138,6 +144,9 @@ def _experiment(options: Options) -> config.Experiment:
     data = {
         "evaluate": options.sources or experiment.data.evaluate,
         "directory": options.directory or experiment.data.directory,
+        # What a config permits of its own sources says nothing about others.
+        "allow_overlap": options.allow_overlap
+        + (() if options.sources else experiment.data.allow_overlap),
     }
     return dataclasses.replace(
         experiment,
@@ -153,6 +162,18 @@ def _weights(options: Options) -> str | Path:
     if options.workdir is not None and options.weights in ("last", "best"):
         return options.workdir / "weights" / f"{options.weights}.safetensors"
     return options.weights
+
+
+def _check_overlap(loaded: trained.Trained, data: config.Data) -> dict | None:
+    found = overlap.check(loaded.experiment, data)
+    if found and found["unchecked"] and jax.process_index() == 0:
+        print(
+            f"warning: {loaded.name} was trained on {', '.join(found['unchecked'])}, "
+            "not prepared here: whether it shares pictures with what is scored could "
+            "not be checked.",
+            file=sys.stderr,
+        )
+    return found
 
 
 def _evaluate(experiment, loaded, sources) -> evaluate.Scores:

@@ -166,12 +166,13 @@ def find_duplicates(source: sources.Source) -> list[tuple[str, str]]:
     return [(ids[i], ids[j]) for i, j in _close_pairs(codes, codes) if i < j]
 
 
-def check_disjoint(data: config.Data) -> None:
+def check_disjoint(data: config.Data, *, is_trained: bool = False) -> None:
     """Raises an error if a picture of the evaluation is trained on.
 
     Args:
         data: sources; those of `allow_overlap` are not checked, written with or without
             split.
+        is_trained: the training is over, so that the message cannot suggest another.
 
     Raises:
         DataError: shared pictures that are not allowed; names sets and ids.
@@ -184,7 +185,7 @@ def check_disjoint(data: config.Data) -> None:
         train = _open(train_name, "train", data)
         for test_name in data.evaluate:
             if test_name not in allowed:
-                found += _complaints(train, tests[test_name], test_name)
+                found += _complaints(train, tests[test_name], test_name, is_trained)
     if found:
         raise errors.DataError(" ".join(found))
 
@@ -217,13 +218,13 @@ def _allowed(data: config.Data, tests: dict[str, sources.Source]) -> set[str]:
 
 
 def _complaints(
-    train: sources.Source, test: sources.Source, test_name: str
+    train: sources.Source, test: sources.Source, test_name: str, is_trained: bool
 ) -> list[str]:
     """What is wrong with training on one source and scoring another."""
     pairs, reasons = shared_pictures(train, test)
     if not pairs and not reasons:
         return []
-    return [_message(train, test, test_name, pairs, reasons)]
+    return [_message(train, test, test_name, is_trained, pairs, reasons)]
 
 
 def _known_pairs(
@@ -247,6 +248,7 @@ def _message(
     train: sources.Source,
     test: sources.Source,
     test_name: str,
+    is_trained: bool,
     pairs: list[tuple[str, str]],
     reasons: list[str],
 ) -> str:
@@ -254,13 +256,16 @@ def _message(
     if len(pairs) > _SHOWN:
         shown += f" and {len(pairs) - _SHOWN} more"
     said = "; ".join(filter(None, (shown, *reasons)))
-    remedy = f"allow it by name with --data.allow-overlap {test_name}"
-    shared = sorted({first for first, _ in pairs})
-    if 0 < len(shared) <= _SHOWN and set(shared) <= set(train.ids()):
-        without = f"{train.names[0]}-{','.join(shared)}"
-        if sources.parse(train.names[0]).without:
-            without = f"{train.names[0]},{','.join(shared)}"
-        remedy = f"train without them (write the source {without!r}) or {remedy}"
+    verb, source, flag = "train", train, "--data.allow-overlap"
+    if is_trained:
+        verb, source, flag = "score", test, "--allow-overlap"
+    remedy = f"allow it by name with {flag} {test_name}"
+    shared = sorted({pair[is_trained] for pair in pairs})
+    if 0 < len(shared) <= _SHOWN and set(shared) <= set(source.ids()):
+        name = source.names[0]
+        separator = "," if sources.parse(name).without else "-"
+        without = f"{name}{separator}{','.join(shared)}"
+        remedy = f"{verb} without them (write the source {without!r}) or {remedy}"
     return (
         f"{test.names[0]} would be scored on pictures of {train.names[0]}: {said}. "
         f"To go on, {remedy}."

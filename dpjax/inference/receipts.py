@@ -24,7 +24,7 @@ from dpjax.tasks import task as tasks
 FORMAT = 1
 _PACKAGES = ("dpjax", "jax", "jaxlib", "flax", "numpy", "scipy", "pillow")
 # What may differ between two runs of the same evaluation.
-_CIRCUMSTANCES = ("versions", "devices", "seconds", "written", "checksum")
+_CIRCUMSTANCES = ("overlap", "versions", "devices", "seconds", "written", "checksum")
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -36,6 +36,7 @@ def build(
     weights: Mapping[str, Any],
     file: str | None = None,
     experiment: config.Experiment | None = None,
+    overlap: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the receipt of an evaluation.
 
@@ -46,6 +47,7 @@ def build(
         weights: "name" and "sha256" of the weights.
         file: name of the weights' file, such as "last.safetensors".
         experiment: how the weights were trained, if known.
+        overlap: what `overlap.check` found out about pictures that were trained on.
 
     Returns:
         Plain JSON values.
@@ -65,6 +67,7 @@ def build(
         "protocol": scores.protocol,
         "ensemble": scores.ensemble,
         "data": scores.data,
+        "overlap": overlap,
         "metric": task.best,
         "metric_is_high": task.best_is_high,
         "best": scores.best,

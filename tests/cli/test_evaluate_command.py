@@ -1,5 +1,6 @@
 """evaluate.py and `report` on a real, tiny run."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,9 +14,11 @@ import pytest
 from dpjax import config, errors
 from dpjax.cli import evaluate as command
 from dpjax.cli import report as report_command
-from dpjax.data import degradations
+from dpjax.data import degradations, sources
 from dpjax.inference import receipts, report
 from dpjax.tasks import restoration
+from dpjax.training import workdir
+from dpjax.weights import store
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -211,3 +214,73 @@ def test_report_names_what_is_missing(tmp_path, evaluated):
     with pytest.raises(errors.UserError, match="must hold"):
         report_command.main([str(evaluated), "--readme", str(readme)])
     assert readme.read_text() == "no markers"
+
+
+@pytest.fixture(scope="module")
+def known(run, tiny_weights, tmp_path_factory):
+    """Weights that say what they were trained on, here: a picture that is scored."""
+    weights = store.load(tiny_weights())
+    experiment = dataclasses.replace(
+        workdir.read_experiment(run),
+        data=config.Data(("photos:train", "photos:test-coffee"), ("photos:test",)),
+    )
+    path = tmp_path_factory.mktemp("known") / "known.safetensors"
+    card = {**weights.card, "name": "known", "config": config.encode(experiment)}
+    store.save(path, weights.variables, card)
+    (path.parent / "small.py").write_text(CONFIG)
+    return [str(path.parent / "small.py"), "--weights", str(path), "--panels", "0"]
+
+
+def test_pictures_that_were_trained_on_are_refused(known):
+    with pytest.raises(errors.DataError, match="photos:test would be scored") as caught:
+        command.main(known)
+    message = str(caught.value)
+    assert "camera = camera, chelsea = chelsea" in message
+    assert "score without them (write the source 'photos:test-camera," in message
+    assert message.endswith("or allow it by name with --allow-overlap photos:test.")
+    with pytest.raises(errors.UserError, match=r"'fotos'. Did you mean photos"):
+        command.main([*known, "--allow-overlap", "fotos"])
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        (["--allow-overlap", "photos"], ["photos"]),
+        (["--sources", "photos:test-camera,chelsea"], []),
+    ],
+)
+def test_each_remedy_works_and_is_recorded(known, words, allowed, tmp_path, capsys):
+    path = tmp_path / "r.json"
+    assert command.main([*known, "-o", str(path), "--limit", "1", *words]) == 0
+    assert receipts.read(path)["overlap"] == {
+        "allowed": allowed,
+        "checked": ["photos:train", "photos:test-coffee"],
+        "unchecked": {},
+    }
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_training_sources_that_are_not_here_are_named(
+    known, tmp_path, capsys, monkeypatch
+):
+    real = sources.open_sources
+
+    def open_sources(names, **options):
+        if names == ["photos:train"]:
+            raise errors.DataError("photos:train is not prepared.")
+        return real(names, **options)
+
+    monkeypatch.setattr(sources, "open_sources", open_sources)
+    with pytest.raises(errors.DataError, match="would be scored"):  # the other is here
+        command.main(known)
+    words = ["--sources", "photos:test-camera,chelsea", "-o", str(tmp_path / "r.json")]
+    assert command.main([*known, *words]) == 0
+    err = capsys.readouterr().err
+    assert "known was trained on photos:train, not prepared here" in err
+    assert receipts.read(tmp_path / "r.json")["overlap"]["unchecked"] == {
+        "photos:train": "photos:train is not prepared."
+    }
+
+
+def test_weights_of_unknown_training_are_scored(evaluated):
+    assert receipts.read(evaluated)["overlap"] is None
