@@ -1,0 +1,35 @@
+"""Shipped weights: they load, fit, and do what their card says."""
+
+import numpy as np
+import pytest
+
+import dpjax
+from dpjax.weights import store
+
+_NAMES = store.list_released("*")
+
+
+def test_something_is_shipped():
+    assert _NAMES
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_card_tells_where_weights_come_from(name):
+    card = store.load(name).card
+    assert card["name"] == name
+    assert card["scores"]
+    assert card["trained_on"]
+    assert (store._RELEASED / f"{name}.safetensors").stat().st_size < 10e6
+
+
+@pytest.mark.parametrize("name", [n for n in _NAMES if "denoise" in n])
+def test_noise_of_level_50_falls_by_more_than_10_db(name, photo):
+    clean = photo / 255.0
+    noise = np.random.default_rng(5).standard_normal(clean.shape)
+    noisy = (clean + 50 / 255 * noise).astype(np.float32)
+    restored = dpjax.Predictor(name)(noisy).array
+
+    def error(image):
+        return np.mean((image - clean) ** 2)
+
+    assert 10 * np.log10(error(noisy) / error(restored)) > 10
