@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "look at this machine, or at a data set, and say what is wrong",
     "plan": "parameters, work and memory of a run, also on a TPU that is not here",
     "export": "write a model as StableHLO",
+    "release": "keep the weights of a finished run, scored, under a name",
     "convert": "read weights of other frameworks",
     "bench": "measure a model on this machine",
     "report": "tables and pages from the receipts of evaluations",

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,10 +87,34 @@ def save(
     data = safetensors_numpy.save(arrays, metadata={"dpjax": inside})
     whole["sha256"] = hashlib.sha256(data).hexdigest()
     storage.replace(path, data)
-    storage.replace(
-        path.with_suffix(".json"), json.dumps(whole, indent=2).encode() + b"\n"
-    )
+    _write_card(path, whole)
     return whole
+
+
+def write_scores(
+    path: str | os.PathLike, scores: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Writes what weights achieved into the card beside them; the weights stay.
+
+    Args:
+        path: a .safetensors file that `save` wrote.
+        scores: JSON values, one mapping for each source and condition.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        UserError: no such weights.
+        StorageError: they are damaged, or the card cannot be written.
+    """
+    card = {**load(path).card, "scores": [dict(score) for score in scores]}
+    _write_card(pathlib.Path(path), card)
+    return card
+
+
+def _write_card(path: pathlib.Path, card: Mapping[str, Any]) -> None:
+    text = json.dumps(card, indent=2) + "\n"
+    storage.replace(path.with_suffix(".json"), text.encode())
 
 
 def load(name_or_path: str | os.PathLike) -> Weights:
