@@ -31,8 +31,7 @@ def render(entries: Sequence[report.Entry], template: str) -> str:
         lines=[
             {
                 "weights": line.weights,
-                "source": line.source,
-                "examples": line.examples,
+                "images": line.images,
                 "condition": line.condition,
                 "cells": [report.cell(line.values, metric) for metric in columns],
                 "protocol": line.protocol,

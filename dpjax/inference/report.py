@@ -48,6 +48,8 @@ class Line:
         values: what the task reports, by name.
         examples: how many images.
         path: of the receipt.
+        may_overlap: the images were scored although the weights may have been trained
+            on some of them, because somebody allowed it by name.
     """
 
     weights: str
@@ -57,6 +59,13 @@ class Line:
     values: Mapping[str, float]
     examples: int
     path: pathlib.Path
+    may_overlap: bool = False
+
+    @property
+    def images(self) -> str:
+        """What was scored, how many of them, and whether training may have seen any."""
+        note = ", may be trained on" if self.may_overlap else ""
+        return f"{self.source} ({self.examples}{note})"
 
 
 def load(paths: Sequence[str | os.PathLike]) -> list[Entry]:
@@ -101,6 +110,7 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
                     values=values,
                     examples=receipt["data"][source]["examples"],
                     path=entry.path,
+                    may_overlap=_is_allowed(source, receipt.get("overlap")),
                 )
     ranks: dict[str, int] = {}
     for key in found:
@@ -108,6 +118,12 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     return sorted(
         found.values(), key=lambda x: (x.weights, x.protocol, ranks[x.source])
     )
+
+
+def _is_allowed(source: str, overlap: Mapping[str, Any] | None) -> bool:
+    """Whether a source was named in `allow_overlap`, with or without its split."""
+    allowed = overlap["allowed"] if overlap else ()
+    return source in allowed or source.partition(":")[0] in allowed
 
 
 def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
@@ -132,7 +148,7 @@ def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
         rows.append(
             [
                 line.weights,
-                f"{line.source} ({line.examples})",
+                line.images,
                 line.condition,
                 *(cell(line.values, metric) for metric in columns),
                 f"[{line.protocol}]({link})",
@@ -223,7 +239,7 @@ def summary_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     columns = metrics(table)
     return ["images", "condition", *map(title, columns)], [
         [
-            f"{line.source} ({line.examples})",
+            line.images,
             line.condition,
             *(cell(line.values, metric) for metric in columns),
         ]

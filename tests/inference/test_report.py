@@ -49,6 +49,23 @@ def entries(folder, *many):
     return report.load([folder])
 
 
+@pytest.mark.parametrize("allowed", ["set12", "set12:test"])
+def test_images_that_may_have_been_trained_on_are_marked(tmp_path, allowed):
+    seen = receipt()
+    del seen["checksum"]
+    seen["summary"] = {"set12:test": seen["summary"]["set12"]}
+    seen["data"] = {"set12:test": seen["data"]["set12"]}
+    seen["overlap"] = {"allowed": [allowed], "checked": [], "unchecked": {}}
+    seen["checksum"] = receipts._checksum(seen)
+    (entry,) = entries(tmp_path, seen)
+    assert "| set12:test (2, may be trained on) |" in report.markdown(
+        [entry], relative_to=tmp_path
+    )
+    assert "set12:test (2, may be trained on)" in page.render(
+        [entry], TEMPLATE.read_text()
+    )
+
+
 def test_the_table_shows_before_and_after_and_links_its_receipt(tmp_path):
     folder = tmp_path / "results"
     table = report.markdown(entries(folder, receipt()), relative_to=tmp_path)
