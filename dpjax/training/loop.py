@@ -135,13 +135,13 @@ class _Run:
             self.log = log.RunLog(folder, experiment.total_steps, self.step)
 
     def _begin(self, tx: Any) -> tuple[state.TrainState, int]:
-        def make_state(start):
+        def make_state(start=None):
             return state.create(self.experiment, self.module, tx, start)
 
-        start = release.starting_variables(self.experiment, self.module)
-        like = jax.eval_shape(make_state, start)
-        found = self.checkpoints.restore(like, self.parallel)
+        # A continued run needs shapes only: what it began with may be gone by now.
+        found = self.checkpoints.restore(jax.eval_shape(make_state), self.parallel)
         if found is None:
+            start = release.starting_variables(self.experiment, self.module)
             fresh = self.parallel.create(make_state, start)
             return self.parallel.on_this_process(fresh), 0
         self.best, self.score = found.meta["best"], found.meta["score"]

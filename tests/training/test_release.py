@@ -1,6 +1,7 @@
 """Runs that begin with the weights of others, whole or in part."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ from dpjax import config, errors, tasks
 from dpjax.data import degradations
 from dpjax.models import zoo
 from dpjax.tasks import restoration
-from dpjax.training import loop, release, state
+from dpjax.training import loop, release, state, stop
 from dpjax.weights import store
 
 _ENDS = ("conv1/*", "deconv5/*")  # the layers that know the number of channels
@@ -62,6 +63,28 @@ def test_weights_that_fit_are_taken_whole(tiny_weights):
     assert jax.tree.all(jax.tree.map(np.array_equal, found, wanted))
     experiment = _colour()
     assert release.starting_variables(experiment, _module(experiment)) is None
+
+
+def test_a_run_continues_without_the_file_it_began_with(
+    tmp_path, tiny_weights, monkeypatch
+):
+    given = tmp_path / "given.safetensors"
+    shutil.copy(tiny_weights(), given)
+    experiment = _colour(init_from=str(given), init_skip=_ENDS, total_steps=2)
+    experiment = dataclasses.replace(experiment, optim=config.Optim(lr=1e-3))
+    loop.train(experiment, tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        patch.setattr(stop.StopRequest, "reached", lambda self, step: True)
+        with pytest.raises(errors.Preempted, match="after step 1 of 2"):
+            loop.train(experiment, tmp_path / "run")
+    given.unlink()
+    assert loop.train(experiment, tmp_path / "run").step == 2
+    found, wanted = (
+        store.load(tmp_path / name).variables for name in ("run", "undisturbed")
+    )
+    assert jax.tree.all(jax.tree.map(np.array_equal, found, wanted))
+    with pytest.raises(errors.UserError, match=r"given\.safetensors does not exist"):
+        loop.train(experiment, tmp_path / "fresh")
 
 
 def test_weights_of_another_shape_show_both_trees_and_the_way_out(tiny_weights):
