@@ -208,6 +208,11 @@ class Source(Sequence):
         return np.concatenate([part.sizes for part in self._parts])
 
     @property
+    def parts(self) -> tuple[records.Split, ...]:
+        """The splits that were joined, in order."""
+        return self._parts
+
+    @property
     def fingerprint(self) -> str:
         """A hash over ids and identities in order: the same records, the same hash."""
         digest = hashlib.sha256()

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from dpjax import config, errors
+from dpjax.data import sizes
 from dpjax.data import sources as data_sources
 from dpjax.inference import ensemble, gather, windows
 from dpjax.tasks import task as tasks
@@ -128,19 +129,19 @@ def evaluate(
 def open_sources(
     task: tasks.Task, data: config.Data, evaluation: config.Evaluation
 ) -> Sources:
-    """Returns the records of each evaluation source, after checking the protocol.
+    """Returns the records of each evaluation source, after checking what can be.
 
     Args:
-        task: knows its protocols.
+        task: knows its protocols and how small a picture may be.
         data: names the sources.
-        evaluation: names the protocol.
+        evaluation: names the protocol and the limit.
 
     Returns:
         Records by source name, the split included.
 
     Raises:
         UserError: unknown protocol, or no source.
-        DataError: a source is missing.
+        DataError: a source is missing, or holds a picture too small to be scored.
     """
     if evaluation.protocol not in task.protocols:
         raise errors.unknown_name(
@@ -154,6 +155,9 @@ def open_sources(
         data_sources.open_sources([name], role="evaluate", directory=data.directory)
         for name in data.evaluate
     ]
+    least = task.smallest_side(evaluation.protocol)
+    for source in opened:
+        sizes.check(source, least, "scored", limit=evaluation.limit)
     return {source.names[0]: source for source in opened}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from dpjax import errors
 
 _SIGMA, _RADIUS = 1.5, 5  # 11 x 11 Gaussian window, Wang et al.
+SMALLEST_SIDE = 2 * _RADIUS + 1  # pixels; SSIM wants one whole window
 _K1, _K2 = 0.01, 0.03
 
 
@@ -54,7 +55,7 @@ def ssim(
     Raises:
         UserError: different shapes, or less than 11 x 11 pixels left after shaving.
     """
-    x, y = _pair(output, clean, shave, 2 * _RADIUS + 1)
+    x, y = _pair(output, clean, shave, SMALLEST_SIDE)
     c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     var_x = _window_mean(x * x) - mean_x**2

@@ -121,6 +121,26 @@ class Restoration(task.Task):
     def _core(self, data: config.Data) -> tuple[int, int]:
         return tuple(tiles.round_up(side, self._align) for side in data.crop)
 
+    def smallest_side(self, protocol: str | None = None) -> int:
+        """Returns the shorter side that a picture must have.
+
+        Args:
+            protocol: how pictures are scored; None for those that are trained on.
+
+        Returns:
+            Pixels: a cell of the degradations' grid for training; a window of SSIM
+            for scoring, inside of what the protocol leaves of the picture.
+        """
+        if protocol is None:
+            return self._align
+        sides = []
+        for condition in self.conditions():
+            judge = self._judge(condition, protocol)
+            scale = judge.scale if isinstance(judge, degradations.Bicubic) else 1
+            scored = metrics.SMALLEST_SIDE + 2 * _shave(judge, protocol)
+            sides.append(tiles.round_up(scored, scale))
+        return max(sides)
+
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
@@ -294,7 +314,7 @@ class Restoration(task.Task):
             clean = planes.take(image / 255.0, self.space) * 255.0
         else:
             clean = planes.take(image, self.space)
-        shave = judge.scale if is_small and rules.shave else 0
+        shave = _shave(judge, protocol)
         rounds = rules.quantize == "always" or (
             rules.quantize == "levels" and not is_small
         )
@@ -402,3 +422,8 @@ class Restoration(task.Task):
                 f"{asked}. Choose one of them, as in --scale {scales[0]}."
             )
         return asked
+
+
+def _shave(judge: degradation.Degradation, protocol: str) -> int:
+    is_small = isinstance(judge, degradations.Bicubic)
+    return judge.scale if is_small and PROTOCOLS[protocol].shave else 0

@@ -48,6 +48,18 @@ class Task:
         if protocol not in self.protocols:
             raise errors.unknown_name(f"{self.kind} protocol", protocol, self.protocols)
 
+    def smallest_side(self, protocol: str | None = None) -> int:
+        """Returns the shorter side that a picture must have, checked before a run.
+
+        Args:
+            protocol: one of `protocols`, for pictures that are scored; None for those
+                that are trained on.
+
+        Returns:
+            Pixels.
+        """
+        return 1
+
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from dpjax import config, errors
-from dpjax.data import identity, pipeline, sources
+from dpjax.data import identity, pipeline, sizes, sources
 from dpjax.inference import evaluate, receipts
 from dpjax.models import zoo
 from dpjax.training import (
@@ -67,7 +67,8 @@ def train(experiment: config.Experiment, folder: Path) -> Summary:
 
     Raises:
         UserError: a configuration that cannot work, or a folder of another run.
-        DataError: records that are missing, damaged or shared with the evaluation.
+        DataError: records that are missing, damaged, too small, or shared with the
+            evaluation.
         NotFiniteError: too many updates in a row were not finite.
         StorageError: the disk refused.
         Preempted: asked to stop; everything is saved.
@@ -115,6 +116,7 @@ class _Run:
             directory=experiment.data.directory,
             cache_bytes=experiment.data.cache_bytes,
         )
+        sizes.check(self.source, experiment.task.smallest_side(), "trained on")
         # The first evaluation may be hours away: its records are opened now.
         self.judged = evaluate.open_sources(
             experiment.task, experiment.data, experiment.evaluation

@@ -320,3 +320,46 @@ def test_the_loss_is_chosen_by_name_and_the_mean_square_stays_visible(
     if loss != "mse":
         want = np.square(difference).sum((1, 2, 3))
         np.testing.assert_allclose(terms["mse"][0], want, rtol=1e-5)
+
+
+_EVERY_KIND = [
+    (degradations.GaussianNoise((25, 25)),),
+    (degradations.Bicubic(2), degradations.Bicubic(3), degradations.Bicubic(4)),
+    (degradations.Bicubic(3),),
+    (degradations.Jpeg((10, 10)), degradations.Bicubic(2)),
+    (degradations.Blur("disk", 7),),
+    (degradations.TextMask(), degradations.ScratchMask(), degradations.Haze()),
+]
+
+
+@pytest.mark.parametrize("operators", _EVERY_KIND)
+@pytest.mark.parametrize("protocol", ["red", "dncnn", "basicsr"])
+def test_the_smallest_side_can_be_scored_and_one_less_cannot(operators, protocol):
+    task = _task(*operators)
+    least = task.smallest_side(protocol)
+
+    def score(side):
+        image = np.random.default_rng(0).integers(0, 256, (side, 40, 3), np.uint8)
+        photo = {"image": image, "id": "x"}
+        for condition in task.conditions():
+            given = task.evaluation_input(photo, condition, protocol)
+            yield task.score(photo, condition, given, given, protocol)["ssim"]
+
+    assert all(-1 <= ssim < 1 for ssim in score(least))
+    with pytest.raises(errors.UserError, match="at least 11 x 11 pixels"):
+        list(score(least - 1))
+
+
+@pytest.mark.parametrize("operators", _EVERY_KIND)
+def test_the_smallest_side_can_be_trained_on_and_one_less_cannot(operators):
+    task = _task(*operators)
+    least = task.smallest_side()
+
+    def train_on(side):
+        image = np.random.default_rng(0).integers(0, 256, (side, 40, 3), np.uint8)
+        return task.train_example({"image": image}, np.random.default_rng(0), _DATA)
+
+    spec = task.batch_spec(_DATA, 1)["image"]
+    assert train_on(least)["image"].shape == spec.shape[1:]
+    with pytest.raises(ValueError):
+        train_on(least - 1)
