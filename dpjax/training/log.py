@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dpjax import storage
-from dpjax.training import checkpoint
+from dpjax.training import checkpoint, events
 
 
 class RunLog:
@@ -38,19 +38,13 @@ class RunLog:
         Raises:
             StorageError: the folder cannot be written.
         """
-        from tensorboardX import SummaryWriter
-
         self.folder = folder
         self._total = total_steps
         self._clock = _Clock(start_step)
-        try:
+        with self._storage_errors():
             self._metrics = _open_after(folder / "metrics.jsonl", start_step)
             self._speed = _open_after(folder / "speed.jsonl", start_step)
-            self._events = SummaryWriter(
-                str(folder / "events"), purge_step=start_step + 1, flush_secs=10
-            )
-        except OSError as error:
-            raise checkpoint.storage_error(folder, error) from error
+            self._events = events.EventFile(folder / "events", start_step)
 
     def train(
         self, step: int, numbers: dict[str, float], examples: int, wait_s: float
@@ -62,6 +56,9 @@ class RunLog:
             numbers: averages since the last line.
             examples: training examples seen since the last line.
             wait_s: seconds the devices waited for data since the last line.
+
+        Raises:
+            StorageError: the disk refused.
         """
         seconds = self._clock.lap()
         speed = {
@@ -69,10 +66,11 @@ class RunLog:
             "wait_share": wait_s / seconds,
             "eta_s": self._clock.per_step(step) * (self._total - step),
         }
-        self._write(self._metrics, {"step": step, **numbers})
-        self._write(self._speed, {"step": step, **speed})
-        for name, value in {**numbers, **speed}.items():
-            self._events.add_scalar(f"train/{name}", value, step)
+        with self._storage_errors():
+            _write(self._metrics, {"step": step, **numbers})
+            _write(self._speed, {"step": step, **speed})
+            for name, value in {**numbers, **speed}.items():
+                self._events.scalar(step, f"train/{name}", value)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         say(
             f"step {step}/{self._total}  {shown}  "
@@ -86,13 +84,18 @@ class RunLog:
         Args:
             step: updates done.
             summary: source to condition to metric to number.
+
+        Raises:
+            StorageError: the disk refused.
         """
-        self._write(self._metrics, {"step": step, "evaluation": summary})
+        with self._storage_errors():
+            _write(self._metrics, {"step": step, "evaluation": summary})
         for source, conditions in summary.items():
             for condition, metrics in conditions.items():
                 place = f"{source}/{condition}".rstrip("/")
-                for name, value in metrics.items():
-                    self._events.add_scalar(f"{name}/{place}", value, step)
+                with self._storage_errors():
+                    for name, value in metrics.items():
+                        self._events.scalar(step, f"{name}/{place}", value)
                 shown = "  ".join(f"{n} {v:.4g}" for n, v in metrics.items())
                 say(f"step {step}/{self._total}  evaluation  {place}  {shown}")
 
@@ -103,18 +106,19 @@ class RunLog:
             step: updates done.
             name: file name without its ending; "/" becomes "_".
             image: uint8 [h, w, 3].
+
+        Raises:
+            StorageError: the disk refused.
         """
         import cv2
 
         name = name.replace("/", "_")
         folder = self.folder / "panels" / f"{step:08d}"
-        try:
+        with self._storage_errors():
             folder.mkdir(parents=True, exist_ok=True)
             encoded = cv2.imencode(".png", image[..., ::-1])[1]
             (folder / f"{name}.png").write_bytes(encoded.tobytes())
-        except OSError as error:
-            raise checkpoint.storage_error(folder, error) from error
-        self._events.add_image(f"panels/{name}", image, step, dataformats="HWC")
+            self._events.picture(step, f"panels/{name}", image)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -130,15 +134,19 @@ class RunLog:
             self._clock.skip(time.perf_counter() - start)
 
     def close(self) -> None:
-        """Flushes and closes the files."""
-        self._events.close()
-        self._metrics.close()
-        self._speed.close()
+        """Flushes and closes the files.
 
-    def _write(self, file: Any, line: dict[str, Any]) -> None:
+        Raises:
+            StorageError: the disk refused; all of them are closed nevertheless.
+        """
+        with self._storage_errors(), contextlib.ExitStack() as files:
+            for file in (self._events, self._metrics, self._speed):
+                files.callback(file.close)
+
+    @contextlib.contextmanager
+    def _storage_errors(self) -> Iterator[None]:
         try:
-            file.write(json.dumps(_plain(line)) + "\n")
-            file.flush()
+            yield
         except OSError as error:
             raise checkpoint.storage_error(self.folder, error) from error
 
@@ -186,6 +194,11 @@ def _open_after(path: Path, step: int) -> Any:
             kept.append(line + "\n")
     storage.replace(path, "".join(kept).encode())
     return path.open("a")
+
+
+def _write(file: Any, line: dict[str, Any]) -> None:
+    file.write(json.dumps(_plain(line)) + "\n")
+    file.flush()
 
 
 def _plain(value: Any) -> Any:
