@@ -71,8 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         options.processes,
         options.process,
     )
-    from dpjax.training import loop
+    from dpjax.training import failed_saves, loop
 
+    failed_saves.quiet()
     summary = loop.train(experiment, options.workdir)
     score = "" if summary.score is None else f", {experiment.task.best} "
     score += "" if summary.score is None else f"{summary.score:.3f}"

@@ -128,6 +128,8 @@ def test_a_full_disk_ends_with_5_and_loses_nothing(
     assert any(
         line.startswith("error: ") and "Free " in line for line in text.splitlines()
     )
+    assert "Traceback" not in text
+    assert "ERROR:" not in text  # of the libraries' own logs
     runs.finish(folder)
     assert _end_of(folder) == _end_of(undisturbed)
 
