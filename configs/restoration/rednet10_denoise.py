@@ -1,4 +1,7 @@
-"""RED-Net 10 that removes noise of any level up to 55: hours on a processor.
+"""RED-Net 10 that removes noise of any level up to 55: an hour and a half on 2 cores.
+
+Unlike the paper's 10-layer network it has skips, with which a short training gets
+further; the small batch is for the same reason.
 
 Run:     python train.py configs/restoration/rednet10_denoise.py --workdir DIR
 Source:  Mao, Shen & Yang, NIPS 2016, section 4; schedule and averaging are ours
@@ -14,11 +17,11 @@ def get_config() -> Experiment:
     parent = rednet30_denoise.get_config()
     return dataclasses.replace(
         parent,
-        model=Model("rednet10", {"channels": 1}),
+        model=Model("rednet10", {"channels": 1, "skip_every": 2}),
         # BSD68 takes minutes on a processor: score it afterwards with evaluate.py.
-        data=dataclasses.replace(parent.data, evaluate=("set12",), batch_size=16),
+        data=dataclasses.replace(parent.data, evaluate=("set12",), batch_size=8),
         optim=dataclasses.replace(parent.optim, warmup_steps=500),
-        evaluation=Evaluation("dncnn", every_steps=1_000),
-        record=Record(log_every=100, save_every=500),
-        total_steps=8_000,
+        evaluation=Evaluation("dncnn", every_steps=4_000),
+        record=Record(log_every=200, save_every=1_000),
+        total_steps=20_000,
     )
