@@ -70,8 +70,6 @@ class Bicubic(degradation.Degradation):
             does, instead of once.
         border: "symmetric" mirrors at the edge, "edge" repeats it (older MATLAB; there
             a crop with context equals the whole image only away from the edge).
-        space: colour space in which protocols resample, "image" for that of the task,
-            "rgb" for the photograph before its conversion.
     """
 
     scale: int = 2
@@ -79,7 +77,6 @@ class Bicubic(degradation.Degradation):
     up_round: bool = False
     pass_round: bool = True
     border: Literal["symmetric", "edge"] = "symmetric"
-    space: Literal["image", "rgb"] = "image"
 
     def __post_init__(self):
         if self.scale < 2:

@@ -135,7 +135,7 @@ class Restoration(task.Task):
             return self._align
         sides = []
         for condition in self.conditions():
-            judge = self._judge(condition, protocol)
+            judge, _ = self._judge(condition, protocol)
             scale = judge.scale if isinstance(judge, degradations.Bicubic) else 1
             scored = metrics.SMALLEST_SIDE + 2 * _shave(judge, protocol)
             sides.append(tiles.round_up(scored, scale))
@@ -255,12 +255,15 @@ class Restoration(task.Task):
         """
         return tuple(d.label for d in self.judged)
 
-    def _judge(self, condition: str, protocol: str) -> degradation.Degradation:
+    def _judge(
+        self, condition: str, protocol: str
+    ) -> tuple[degradation.Degradation, bool]:
+        """What is judged, and whether it starts from a stored small RGB image."""
         judge = self.judged[self.conditions().index(condition)]
         is_small = isinstance(judge, degradations.Bicubic)
         if is_small and PROTOCOLS[protocol].stored_small:
-            return dataclasses.replace(judge, lr_round=True, space="rgb")
-        return judge
+            return dataclasses.replace(judge, lr_round=True), True
+        return judge, False
 
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
@@ -275,11 +278,11 @@ class Restoration(task.Task):
         Returns:
             float32 [h, w, c].
         """
-        judge = self._judge(condition, protocol)
+        judge, is_stored = self._judge(condition, protocol)
         # The id, not the order, chooses the noise: subsets and shards agree.
         rng = np.random.default_rng(zlib.crc32(record["id"].encode()))
         image = judge.crop_to_fit(record["image"])
-        if getattr(judge, "space", "image") == "rgb":
+        if is_stored:
             given = judge.evaluate(image, rng, record.get("depth"))
             return planes.take(given.astype(np.float64), self.space).astype(np.float32)
         return judge.evaluate(planes.take(image, self.space), rng, record.get("depth"))
@@ -306,10 +309,10 @@ class Restoration(task.Task):
             psnr_b_input in dB, which count blocking as an error.
         """
         rules = PROTOCOLS[protocol]
-        judge = self._judge(condition, protocol)
+        judge, is_stored = self._judge(condition, protocol)
         image = judge.crop_to_fit(record["image"])
         is_small = isinstance(judge, degradations.Bicubic)
-        if is_small and rules.stored_small:
+        if is_stored:
             # DnCNN and BasicSR convert the photograph without rounding its luma.
             clean = planes.take(image / 255.0, self.space) * 255.0
         else:
