@@ -21,7 +21,7 @@ def squared_error(
     Returns:
         float32 [b] and float32 [b]; 0 and 0 where nothing is valid.
     """
-    return _sums(jnp.square(_difference(output, clean)), valid)
+    return _sums(jnp.square, output, clean, valid)
 
 
 def absolute_error(
@@ -37,7 +37,7 @@ def absolute_error(
     Returns:
         float32 [b] and float32 [b]; 0 and 0 where nothing is valid.
     """
-    return _sums(jnp.abs(_difference(output, clean)), valid)
+    return _sums(jnp.abs, output, clean, valid)
 
 
 def charbonnier(
@@ -54,17 +54,19 @@ def charbonnier(
     Returns:
         float32 [b] and float32 [b]; 0 and 0 where nothing is valid.
     """
-    return _sums(jnp.sqrt(jnp.square(_difference(output, clean)) + eps**2), valid)
+
+    def rounded(difference):
+        return jnp.sqrt(jnp.square(difference) + eps**2)
+
+    return _sums(rounded, output, clean, valid)
 
 
-def _difference(output, clean):
-    return output.astype(jnp.float32) - clean.astype(jnp.float32)
-
-
-def _sums(errors, valid):
-    valid = valid.reshape(valid.shape + (1,) * (errors.ndim - valid.ndim))
-    valid = jnp.broadcast_to(valid, errors.shape)
+def _sums(error, output, clean, valid):
+    """Sum of error(output - clean) and count of each example; padding may hold NaN."""
+    valid = valid.reshape(valid.shape + (1,) * (output.ndim - valid.ndim))
+    valid = jnp.broadcast_to(valid, output.shape)
     axes = (1, 2, 3)
-    # where, not a product: padding may hold NaN.
-    total = jnp.where(valid, errors, 0.0).sum(axes)
-    return total, valid.astype(jnp.float32).sum(axes)
+    difference = output.astype(jnp.float32) - clean.astype(jnp.float32)
+    # Twice: the gradient of an error that was masked only afterwards is 0 * NaN.
+    errors = jnp.where(valid, error(jnp.where(valid, difference, 0.0)), 0.0)
+    return errors.sum(axes), valid.astype(jnp.float32).sum(axes)

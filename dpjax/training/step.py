@@ -8,6 +8,7 @@ differ as soon as padding or missing labels are spread unevenly.
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -59,10 +60,17 @@ def make_train_step(
             rngs={"dropout": dropout_key},
         )
         terms = task.loss_terms(outputs.astype(jnp.float32), batch)
+        for name, pair in terms.items():
+            # A mean would be divided once more, and a scalar count is one per device.
+            said = f"sum and count of {name!r} are one number for each example"
+            chex.assert_shape(pair, keys.shape, custom_message=said)
         totals = {name: (s.sum(), c.sum()) for name, (s, c) in terms.items()}
         return totals["loss"][0], (totals, model_state)
 
     def step(state, batch):
+        # Plans and compilations ahead of time rest on what the task says of its batch.
+        planned = task.batch_spec(experiment.data, batch["position"].size)
+        chex.assert_trees_all_equal_shapes_and_dtypes(batch, planned)
         params = lax.pcast(state.params, AXIS, to="varying")
         model_state = lax.pcast(state.model_state, AXIS, to="varying")
         dropout_key = jax.random.fold_in(

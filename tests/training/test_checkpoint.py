@@ -2,6 +2,7 @@
 
 import os
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,11 +54,7 @@ def test_restored_state_is_the_saved_one_on_any_device_count(tmp_path, devices):
     found = store.restore(_like(), _devices(devices))
     store.close()
     assert (found.step, found.meta["position"]) == (3, 3)
-    for a, b in zip(
-        jax.tree.leaves(found.state), jax.tree.leaves(_state(3)), strict=True
-    ):
-        assert a.dtype == b.dtype
-        np.testing.assert_array_equal(a, b)
+    chex.assert_trees_all_equal(found.state, _state(3), strict=True)  # types too
 
 
 def test_flipped_byte_is_found_named_and_the_older_one_used(tmp_path, caplog):

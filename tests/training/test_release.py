@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 
-import jax
+import chex
 import numpy as np
 import pytest
 
@@ -60,7 +60,7 @@ def test_weights_that_fit_are_taken_whole(tiny_weights):
     experiment = _colour(init_from=str(weights))
     found = release.starting_variables(experiment, _module(experiment))
     wanted = store.load(weights).variables
-    assert jax.tree.all(jax.tree.map(np.array_equal, found, wanted))
+    chex.assert_trees_all_equal(found, wanted)
     experiment = _colour()
     assert release.starting_variables(experiment, _module(experiment)) is None
 
@@ -82,7 +82,7 @@ def test_a_run_continues_without_the_file_it_began_with(
     found, wanted = (
         store.load(tmp_path / name).variables for name in ("run", "undisturbed")
     )
-    assert jax.tree.all(jax.tree.map(np.array_equal, found, wanted))
+    chex.assert_trees_all_equal(found, wanted)
     with pytest.raises(errors.UserError, match=r"given\.safetensors does not exist"):
         loop.train(experiment, tmp_path / "fresh")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,18 +100,14 @@ def _run(experiment, devices, count=6, how="pmap", batches=None):
 def test_devices_do_not_change_the_update(devices, how):
     one, _ = _run(_experiment(), 1)
     many, _ = _run(_experiment(), devices, how=how)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(many, one, rtol=1e-5, atol=1e-6)
 
 
 def test_accumulation_equals_one_large_batch():
     whole, _ = _run(_experiment(), 2)
     optim = dataclasses.replace(_experiment().optim, accumulate=4)
     parts, _ = _run(_experiment(optim=optim), 2)
-    for a, b in zip(
-        jax.tree.leaves(whole.params), jax.tree.leaves(parts.params), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(parts.params, whole.params, rtol=1e-4, atol=1e-6)
 
 
 def test_padding_has_no_influence():
@@ -120,8 +117,7 @@ def test_padding_has_no_influence():
         image = np.where(batch["valid"][:, None, None, None], batch["image"], 7.0)
         spoiled.append({**batch, "image": image.astype(np.float32)})
     other, _ = _run(_experiment(), 2, batches=spoiled)
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(a, b)
+    chex.assert_trees_all_equal(other, whole)
 
 
 def test_non_finite_updates_are_refused_and_counted():
@@ -135,12 +131,7 @@ def test_non_finite_updates_are_refused_and_counted():
     assert int(after.skipped) == 2
     assert int(after.step) == 5
     for name in ("params", "opt_state", "ema"):
-        for a, b in zip(
-            jax.tree.leaves(getattr(before, name)),
-            jax.tree.leaves(getattr(after, name)),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(a, b)
+        chex.assert_trees_all_equal(getattr(after, name), getattr(before, name))
     recovered, seen = _run(_experiment(), 2, batches=batches)
     assert int(seen[-1]["streak"]) == 0
     assert int(recovered.skipped) == 2
@@ -158,6 +149,54 @@ def test_average_follows_the_parameters_by_its_formula():
         decay = min(0.3, (1 + age) / (10 + age))
         ema = decay * ema + (1 - decay) * now.params["conv1"]["kernel"]
         np.testing.assert_allclose(now.ema["conv1"]["kernel"], ema, rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["pmap", "shard_map"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_update_is_compiled_once_whatever_comes(how, accumulate):
+    optim = dataclasses.replace(_experiment().optim, accumulate=accumulate)
+    experiment = _experiment(parallel=how, optim=optim)
+    form = parallel.open_devices(experiment)
+    tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
+    update = step.make_train_step(experiment.task, _MODULE, tx, experiment)
+    chex.clear_trace_counter()  # it is kept by source line, over all of these cases
+    compiled = form.compile_step(chex.assert_max_traces(update, n=1))
+    now = form.create(lambda: state.create(experiment, _MODULE, tx))
+    batches = list(_batches(4))
+    batches[1]["image"][0] = np.nan
+    batches[2]["valid"][:] = False
+    for batch in batches:
+        now, _ = compiled(now, form.put(batch))
+    assert (int(now.step), int(now.skipped)) == (4, 1)
+    chex.assert_tree_all_finite(now)
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaging(Sharpen):
+    """Breaks the contract: a mean for the batch in place of a number for each image."""
+
+    def loss_terms(self, outputs, batch):
+        total, count = super().loss_terms(outputs, batch)["loss"]
+        return {"loss": (total, count.sum())}
+
+
+def test_a_loss_that_is_no_sum_per_example_is_refused():
+    with pytest.raises(AssertionError, match="sum and count of 'loss' are one number"):
+        _run(_experiment(task=Averaging()), 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda batch: {**batch, "image": batch["image"].astype(np.float16)},
+        lambda batch: {**batch, "image": batch["image"][:, :-1]},
+        lambda batch: {**batch, "labels": batch["valid"]},
+    ],
+)
+def test_a_batch_that_is_not_the_planned_one_is_refused(change):
+    batches = [change(batch) for batch in _batches(1)]
+    with pytest.raises(AssertionError, match=r"shapes_and_dtypes failed"):
+        _run(_experiment(), 2, batches=batches)
 
 
 def test_log_window_sums_since_the_last_line():

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -24,10 +25,7 @@ def network():
 
 
 def assert_equal(got, want):
-    assert jax.tree.structure(got) == jax.tree.structure(want)
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert a.dtype == b.dtype
+    chex.assert_trees_all_equal(got, want, strict=True)  # types too
 
 
 def test_weights_come_back_bit_for_bit_with_their_card(tmp_path, network):
