@@ -1,5 +1,6 @@
 """Writing files so that a crash or a full disk leaves the old one, or none."""
 
+import contextlib
 import os
 import pathlib
 
@@ -26,8 +27,11 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
             os.fsync(file.fileno())  # else a crash may leave the new name, empty
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise errors.StorageError(
             f"Cannot write {path}: {error.strerror}. Free some space or choose another "
             "place."
         ) from error
+    finally:
+        # Also where the user interrupts; after a success there is nothing left.
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -1,0 +1,35 @@
+"""A file is written whole or not at all, whatever gets in the way."""
+
+import os
+
+import pytest
+
+from dpjax import errors, storage
+
+
+def test_a_file_is_replaced_and_its_folder_made(tmp_path):
+    path = tmp_path / "deep" / "file"
+    for data in (b"old", b"new"):
+        storage.replace(path, data)
+        assert path.read_bytes() == data
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_an_interruption_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    storage.replace(path, b"old")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        storage.replace(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_place_that_cannot_be_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(errors.StorageError, match=r"Cannot write .*file.inner: \w+"):
+        storage.replace(tmp_path / "file" / "inner", b"new")
