@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import tyro
 from dpjax import errors
 from dpjax.cli import startup
 from dpjax.data import image_files
-from dpjax.inference import pictures, predictor
+from dpjax.inference import ahead, pictures, predictor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,22 +127,53 @@ def _run(
     import tqdm
 
     failures, blended = [], 0
-    with tqdm.tqdm(work, unit="image", disable=None, leave=False) as progress:
-        for source, target in progress:
+    with (
+        futures.ThreadPoolExecutor(1) as reader,
+        futures.ThreadPoolExecutor(1) as writer,
+        tqdm.tqdm(total=len(work), unit="image", disable=None, leave=False) as progress,
+    ):
+        # Three pictures at most: one is read while one is computed and one is written.
+        read = ahead.one_ahead(
+            reader, lambda pair: predict.read(pair[0], **task_options), work
+        )
+        computed = (_compute(predict, picture, task_options) for picture in read)
+        pairs = zip(computed, (target for _, target in work), strict=True)
+        written = ahead.one_ahead(writer, _write, pairs)
+        for (source, _), outcome in zip(work, written, strict=True):
             try:
-                result = predict(source, **task_options)
-                blended += not result.exact
-                result.save(target)
+                blended += not outcome.result()
             except errors.StorageError:
                 raise  # it would meet every other file too
             except errors.DpjaxError as error:
                 failures.append(f"{source}: {error}")
+            progress.update()
     print(f"{output}: {len(work) - len(failures)} of {len(work)} pictures")
     if blended:
         print(f"{blended} were too large for one window and are blended.")
     for line in failures:
         print(f"left out {line}", file=sys.stderr)
     return errors.DataError.exit_code if failures else 0
+
+
+def _compute(
+    predict: predictor.Predictor,
+    picture: futures.Future[pictures.Picture],
+    task_options: dict[str, int],
+) -> predictor.Result | errors.DpjaxError:
+    """The result, or the error that takes its place among the others."""
+    try:
+        return predict(picture.result(), **task_options)
+    except errors.DpjaxError as error:
+        return error
+
+
+def _write(pair: tuple[predictor.Result | errors.DpjaxError, Path]) -> bool:
+    """Whether the result that was written is exact."""
+    result, target = pair
+    if isinstance(result, errors.DpjaxError):
+        raise result
+    result.save(target)
+    return result.exact
 
 
 def _remark(result: predictor.Result) -> str:

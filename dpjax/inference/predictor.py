@@ -107,13 +107,32 @@ class Predictor:
         )
         self._engine = symmetries.SelfEnsemble(engine) if ensemble else engine
 
-    def __call__(self, image: str | os.PathLike | np.ndarray, **options: Any) -> Result:
+    def read(self, path: str | os.PathLike, **options: Any) -> pictures.Picture:
+        """Returns a decoded file, for callers that read the next one ahead.
+
+        Args:
+            path: the file.
+            **options: those of the call that will get the picture.
+
+        Returns:
+            What `__call__` takes in place of the file, with the same result.
+
+        Raises:
+            UserError: no such file, an unknown option, or too large for the memory.
+            DataError: a file that cannot be decoded.
+        """
+        self._enlargement(options)  # a wrong one is told before a large file is decoded
+        return pictures.read(path, memory_bytes=self._host_budget())
+
+    def __call__(
+        self, image: str | os.PathLike | np.ndarray | pictures.Picture, **options: Any
+    ) -> Result:
         """Returns the result for one picture.
 
         Args:
-            image: a file, or an array [h, w], [h, w, 1] or [h, w, 3], with one more
-                channel for transparency if there is any: uint8, uint16, or float in
-                [0, 1].
+            image: a file, what `read` returned, or an array [h, w], [h, w, 1] or [h, w,
+                3], with one more channel for transparency if there is any: uint8,
+                uint16, or float in [0, 1].
             **options: of the task, such as `scale=3`.
 
         Returns:
@@ -124,11 +143,12 @@ class Predictor:
                 a picture too large for the memory.
             DataError: a file that cannot be decoded.
         """
-        enlarged = self._enlargement(options)
         if isinstance(image, (str, os.PathLike)):
-            picture = pictures.read(image, memory_bytes=self._host_budget())
-            dtype, has_axis = picture.pixels.dtype, picture.pixels.shape[-1] == 3
-            values, alpha = _unit(picture.pixels), picture.alpha
+            image = self.read(image, **options)
+        enlarged = self._enlargement(options)
+        if isinstance(image, pictures.Picture):
+            dtype, has_axis = image.pixels.dtype, image.pixels.shape[-1] == 3
+            values, alpha = _unit(image.pixels), image.alpha
             alpha = None if alpha is None else _unit(alpha)
         else:
             image = np.asarray(image)
@@ -157,7 +177,6 @@ class Predictor:
         return self._engine.compilations
 
     def _enlargement(self, options: Mapping[str, Any]) -> int:
-        # Also tells about a wrong option before a large file is decoded.
         probe = np.zeros((_PROBE, _PROBE, 3), np.float32)
         inputs, _ = self.task.request(probe, options)
         return max(1, inputs[0].shape[0] // _PROBE)

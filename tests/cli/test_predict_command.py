@@ -1,6 +1,9 @@
 """`predict`: files and folders, and every way to ask for the impossible."""
 
+import gc
 import os
+import threading
+import weakref
 
 import numpy as np
 import PIL.Image
@@ -9,7 +12,7 @@ import pytest
 from dpjax import cli, errors
 from dpjax.cli import predict
 from dpjax.data import degradations
-from dpjax.inference import predictor
+from dpjax.inference import pictures, predictor
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,134 @@ def test_a_bad_file_does_not_stop_a_folder(tmp_path, folder, weights, capsys):
     assert "broken.png" in said.err
     assert "empty.jpg is empty" in said.err
     assert len(list(output.rglob("*.png"))) == 3
+
+
+@pytest.fixture
+def many(tmp_path, photo):
+    """Eight pictures of several kinds, two of them broken; in their order."""
+    source = tmp_path / "many"
+    source.mkdir()
+    for i in range(8):
+        part = photo[10 * i : 10 * i + 20, : 24 + i]
+        if i in (2, 5):
+            (source / f"{i}.png").write_bytes(b"broken")
+        elif i == 3:
+            pictures.write(source / f"{i}.png", part.astype(np.uint16) * 257)
+        elif i == 6:
+            pictures.write(source / f"{i}.png", part, part[..., :1])
+        else:
+            PIL.Image.fromarray(part[..., 0] if i == 4 else part).save(
+                source / f"{i}.png"
+            )
+    return sorted(source.iterdir())
+
+
+def test_a_folder_gives_the_files_and_errors_of_one_by_one(
+    tmp_path, many, weights, capsys
+):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    restore, lines = predictor.Predictor(weights), []
+    for path in many:
+        try:
+            restore(path).save(alone / path.name)
+        except errors.DataError as error:
+            lines.append(f"left out {path}: {error}")
+    assert len(lines) == 2
+    assert predict.main([weights, str(many[0].parent), "-o", str(together)]) == 3
+    assert capsys.readouterr().err.splitlines() == lines
+    assert sorted(os.listdir(together)) == sorted(os.listdir(alone))
+    for path in alone.iterdir():
+        assert (together / path.name).read_bytes() == path.read_bytes()
+
+
+class Stages:
+    """Watches what a folder's pictures go through; says when a stage has begun."""
+
+    def __init__(self, monkeypatch):
+        self.begun = {}
+        for owner, name in (
+            (pictures, "read"),
+            (predictor.Predictor, "__call__"),
+            (predictor.Result, "save"),
+        ):
+            self._watch(monkeypatch, owner, name)
+
+    def event(self, stage, number):
+        return self.begun.setdefault((stage, number), threading.Event())
+
+    def before(self, stage, number):
+        """Called where a stage begins, for tests to put something in its way."""
+
+    def after(self, value):
+        """Called with what a stage returned."""
+
+    def _watch(self, monkeypatch, owner, name):
+        original, count = getattr(owner, name), iter(range(100))
+
+        def call(*arguments, **options):
+            number = next(count)
+            self.event(name, number).set()
+            self.before(name, number)
+            value = original(*arguments, **options)
+            self.after(value)
+            return value
+
+        monkeypatch.setattr(owner, name, call)
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    return Stages(monkeypatch)
+
+
+def test_neighbours_are_read_and_written_while_a_picture_is_computed(
+    tmp_path, folder, weights, stages
+):
+    def before(stage, number):
+        if stage == "__call__" and number < 2:
+            assert stages.event("read", number + 1).wait(20)
+        if stage == "save" and number < 2:
+            assert stages.event("__call__", number + 1).wait(20)
+
+    stages.before = before
+    assert predict.main([weights, str(folder), "-o", str(tmp_path / "out")]) == 0
+
+
+def test_a_folder_takes_the_memory_of_a_few_pictures(tmp_path, many, weights, stages):
+    made, alive = [], []
+
+    def before(stage, number):
+        gc.collect()
+        alive.append(sum(reference() is not None for reference in made))
+
+    def after(value):
+        if isinstance(value, (pictures.Picture, predictor.Result)):
+            made.append(weakref.ref(value))
+
+    stages.before, stages.after = before, after
+    assert predict.main([weights, str(many[0].parent), "-o", str(tmp_path / "o")]) == 3
+    assert len(made) == 6 + 6
+    assert max(alive) <= 4
+
+
+def test_an_interrupted_folder_holds_whole_pictures_only(
+    tmp_path, folder, weights, stages, capsys
+):
+    def before(stage, number):
+        if (stage, number) == ("__call__", 2):
+            raise KeyboardInterrupt
+        if (stage, number) == ("save", 1):
+            assert stages.event("__call__", 2).wait(20)
+
+    stages.before = before
+    output = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict.main([weights, str(folder), "-o", str(output)])
+    assert {p.name for p in output.rglob("*")} == {"a.jpg.png", "a.png.png"}
+    restore = predictor.Predictor(weights)
+    for name in ("a.jpg", "a.png"):
+        expected = restore(folder / name).image
+        np.testing.assert_array_equal(opened(output / f"{name}.png"), expected)
 
 
 @pytest.fixture
