@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from dpjax import config, storage
+from dpjax.cli import startup
 from dpjax.data import degradations
 from dpjax.tasks import restoration, task
 from dpjax.training import parallel, step
@@ -142,7 +143,7 @@ def warn_if_busy() -> None:
     Threads that wait for each other (OpenMP in PyTorch) slow down far more than their
     share when they do not get their cores, so even ratios are wrong then.
     """
-    load, cores = _LOAD_BEFORE, len(os.sched_getaffinity(0))
+    load, cores = _LOAD_BEFORE, startup.usable_cpus()
     if load > _BUSY * cores:
         print(
             f"warning: the load is {load:.1f} on {cores} cores before the measurement "
@@ -166,7 +167,7 @@ def machine() -> dict[str, Any]:
     return {
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": startup.usable_cpus(),
         "load_before": _LOAD_BEFORE,
         "python": host.python_version(),
         "versions": versions,

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import measure
 from dpjax import config, errors
+from dpjax.cli import startup
 from dpjax.models import zoo
 
 SCRIPTS = sorted(
@@ -42,6 +43,17 @@ def test_table_leaves_single_repeats_out_and_gaps_empty():
         "| a    | 1.235 |          |",
         "| bb   |       | 2        |",
     ]
+
+
+def test_cores_are_those_that_may_be_used(monkeypatch, capsys):
+    monkeypatch.setattr(startup, "usable_cpus", lambda: 7)
+    assert measure.machine()["cores"] == 7
+    monkeypatch.setattr(measure, "_LOAD_BEFORE", 7.0)
+    measure.warn_if_busy()
+    assert "the load is 7.0 on 7 cores" in capsys.readouterr().err
+    monkeypatch.setattr(measure, "_LOAD_BEFORE", 0.7)
+    measure.warn_if_busy()
+    assert capsys.readouterr().err == ""
 
 
 def test_synthetic_batches_have_the_form_of_real_ones():
