@@ -281,6 +281,32 @@ def test_a_panel_prints_the_scores_of_the_receipt(record, protocol, monkeypatch)
     ]
 
 
+@pytest.mark.parametrize(
+    # Pillow on the gray photograph itself, as the scores of Classic5 are made.
+    ("quality", "psnr", "ssim"),
+    [(10, 28.4282, 0.78145), (40, 31.9733, 0.89604)],
+)
+def test_jpeg_of_a_gray_photograph_is_judged_as_published(quality, psnr, ssim):
+    gray = pytest.importorskip("skimage.data").camera()
+    task = _task(degradations.Jpeg((quality, quality)))
+    (condition,) = task.conditions()
+    record = {"image": np.repeat(gray[..., None], 3, axis=2), "id": "camera"}
+    given = task.evaluation_input(record, condition, "dncnn")
+    row = task.score(record, condition, given, given, "dncnn")
+    assert f"{row['psnr_input']:.4f}" == f"{psnr:.4f}"
+    assert f"{row['ssim_input']:.5f}" == f"{ssim:.5f}"
+
+
+def test_super_resolution_of_a_gray_photograph_is_judged_by_luma():
+    gray = pytest.importorskip("skimage.data").camera()
+    record = {"image": np.repeat(gray[..., None], 3, axis=2), "id": "camera"}
+    task = _task(degradations.Bicubic(2))
+    given = task.evaluation_input(record, "bicubic2", "red")
+    row = task.score(record, "bicubic2", given, given, "red")
+    narrower_db = 20 * np.log10(255 / 219)  # luma spans 16 to 235
+    assert row["psnr_input"] == pytest.approx(29.9064 + narrower_db, abs=0.02)
+
+
 def test_jpeg_is_also_scored_by_its_blocking(record):
     task = _task(degradations.Jpeg((10, 10)), degradations.GaussianNoise((25, 25)))
     given = task.evaluation_input(record, "jpeg10", "dncnn")
