@@ -2,6 +2,13 @@
 
 Run:     python train.py configs/restoration/rednet30_jpeg.py --workdir DIR
 Source:  the released models for quality 10 and 20; one network for a range is ours
+
+Published numbers of deblocking belong to Classic5 and LIVE1, not to Set5 and Set14, on
+which this run is scored while it trains.  With your copies of them:
+
+    python -m dpjax prepare classic5 --from COPY
+    python -m dpjax prepare live1 --from COPY
+    python evaluate.py --workdir DIR --sources classic5 live1
 """
 
 import dataclasses

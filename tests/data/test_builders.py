@@ -148,6 +148,27 @@ def test_super_resolution_folders_give_the_originals_only(tmp_path):
         assert splits_of("set5", root, tmp_path) == {"test": wanted}
 
 
+@pytest.mark.parametrize(
+    ("name", "inside", "count"),
+    [
+        ("classic5", "testsets/classic5", 5),
+        ("classic5", "testsets/Classic5", 5),
+        ("live1", "databaserelease2/refimgs", 29),
+        ("live1", "testsets/LIVE1", 29),
+        ("live1", "testsets/LIVE1_color", 29),
+    ],
+)
+def test_deblocking_sets_in_the_layouts_of_their_copies(tmp_path, name, inside, count):
+    for i in range(count):
+        picture(tmp_path / "d" / inside / f"{i:02d}.bmp", i)
+    for i in range(3):  # other sets and distorted versions beside it
+        picture(tmp_path / "d" / "testsets" / "Set12" / f"{i}.png", i)
+        picture(tmp_path / "d" / "databaserelease2" / "jpeg" / f"{i}.bmp", i)
+    wanted = {"test": [f"{i:02d}" for i in range(count)]}
+    for root in (tmp_path / "d", tmp_path / "d" / inside):
+        assert splits_of(name, root, tmp_path) == wanted
+
+
 def test_div2k_is_split_by_number(tmp_path, monkeypatch):
     kind = builders.find("div2k")
     monkeypatch.setattr(kind, "counts", {"train": 2, "val": 1})

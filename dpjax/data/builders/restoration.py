@@ -163,7 +163,7 @@ class Live1(PublicSet, skip_registration=True):
 
     source: ClassVar[str] = "Sheikh et al., LIVE release 2, refimgs"
     counts: ClassVar = {"test": 29}
-    layouts: ClassVar = {"test": ("refimgs", "LIVE1", "live1")}
+    layouts: ClassVar = {"test": ("refimgs", "LIVE1", "LIVE1_color", "live1")}
 
 
 class Urban100(PublicSet, skip_registration=True):
