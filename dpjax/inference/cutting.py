@@ -12,6 +12,55 @@ _BLEND = 0.25
 Window = tuple[int, int]
 
 
+class WholeJob:
+    """An image that the network must see at once: it gives one vector for all of it.
+
+    Attributes:
+        image: float [h, w, c].
+        size: of its only window: that of the image.
+        windows: the only one.
+    """
+
+    def __init__(self, image: np.ndarray):
+        """Plans nothing.
+
+        Args:
+            image: float [h, w, c].
+        """
+        self.image = image
+        self.size = image.shape[:2]
+        self.windows = [(0, 0)]
+        self._output: np.ndarray | None = None
+
+    def cut(self, window: Window) -> np.ndarray:
+        """Returns the image.
+
+        Args:
+            window: the only one.
+
+        Returns:
+            [h, w, c].
+        """
+        return self.image
+
+    def put(self, window: Window, value: np.ndarray) -> None:
+        """Keeps what the network made of the image.
+
+        Args:
+            window: the only one.
+            value: [k].
+        """
+        self._output = value
+
+    def result(self) -> np.ndarray:
+        """Returns what was put.
+
+        Returns:
+            [k].
+        """
+        return self._output
+
+
 class Job:
     """The windows of one image and the picture that grows out of them.
 

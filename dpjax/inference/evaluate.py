@@ -205,7 +205,9 @@ def pictures(
         record = sources[row["source"]][row["index"]]
         condition = row["condition"]
         given = task.evaluation_input(record, condition, evaluation.protocol)
-        picture = task.panel(record, condition, given, engine(given), row)
+        outputs = list(engine.map(_views(given)))
+        output = np.stack(outputs) if given.ndim == 4 else outputs[0]
+        picture = task.panel(record, condition, given, output, row)
         yield f"{row['source']}/{row['id']}/{condition}", picture
 
 
@@ -253,17 +255,27 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
                     # One picture of each of the first examples, conditions in turn.
                     is_shown = place < panels and i == place % len(conditions)
                     under_way.append((job, record, c, given, is_shown))
-                    yield given
+                    yield from _views(given)
 
         def scored():
-            for output in engine.map(inputs()):
+            outputs = engine.map(inputs())
+            for first in outputs:
                 job, record, condition, given, is_shown = under_way.popleft()
+                output = first
+                if given.ndim == 4:
+                    rest = itertools.islice(outputs, len(given) - 1)
+                    output = np.stack([first, *rest])
                 yield job, record, condition, given, output, is_shown
 
         with concurrent.futures.ThreadPoolExecutor(max(threads, 1)) as pool:
             yield from _ahead(pool, lambda a: finish(*a), scored(), 2 * threads)
 
     return results
+
+
+def _views(given: np.ndarray) -> Iterator[np.ndarray]:
+    """The images that the network sees of one example: itself, or several crops."""
+    yield from given if given.ndim == 4 else (given,)
 
 
 def _ahead(

@@ -47,7 +47,7 @@ def bytes_per_pixel(
         Bytes for one pixel: input, output and live feature maps, with the workspace of
         the compiler; without the parameters.
     """
-    side = tiles.round_up(64, stride)
+    side = tiles.round_up(max(64, module.smallest_side), stride)
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), variables)
     image = jax.ShapeDtypeStruct((1, side, side, channels), dtype)
     traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(shapes, image)

@@ -32,7 +32,7 @@ class Engine:
     """A network, its parameters on the devices, and its compiled programs.
 
     Attributes:
-        module: the network; it has `channels`, `halo` and `stride`.
+        module: the network; `models.zoo` says what it must tell of itself.
         limit: longest side of a window, pixels.
         bucket: window sides are multiples of it, pixels.
         devices: where windows run.
@@ -111,7 +111,9 @@ class Engine:
         Returns:
             False where windows have to be blended.
         """
-        return self.exact or max(height, width) <= self.limit
+        return (
+            self.exact or not self.module.is_dense or max(height, width) <= self.limit
+        )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Returns what the network makes of one image.
@@ -120,7 +122,7 @@ class Engine:
             image: float32 [h, w, c] with the channels of the network; any h and w.
 
         Returns:
-            float32 [h, w, k].
+            float32 [h, w, k], or [k] of a network that is not dense.
 
         Raises:
             UserError: another rank, type or number of channels, or an empty image.
@@ -134,7 +136,7 @@ class Engine:
             images: float32 [h, w, c] each; sizes may differ.  A few are read ahead.
 
         Returns:
-            An iterator of float32 [h, w, k].
+            An iterator of float32 [h, w, k], or [k].
 
         Raises:
             UserError: as for a single image.
@@ -142,7 +144,7 @@ class Engine:
         # Enough windows ahead that those of equal size fill a batch.
         capacity = len(self.devices) * self._batch
         ahead = 1 if capacity == 1 else 4 * capacity
-        waiting: list[cutting.Job] = []
+        waiting: list[cutting.Job | cutting.WholeJob] = []
         windows = 0
         for image in images:
             job = self._job(image)
@@ -153,7 +155,7 @@ class Engine:
                 waiting, windows = [], 0
         yield from self._run(waiting)
 
-    def _job(self, image: np.ndarray) -> cutting.Job:
+    def _job(self, image: np.ndarray) -> cutting.Job | cutting.WholeJob:
         image = np.asarray(image)
         channels = self.module.channels
         if image.ndim != 3 or image.shape[-1] != channels or not image.size:
@@ -167,6 +169,9 @@ class Engine:
             )
         # float64 survives only where jax has been told to keep it.
         image = image.astype(jax.dtypes.canonicalize_dtype(image.dtype), copy=False)
+        if not self.module.is_dense:
+            self._check_whole(image)
+            return cutting.WholeJob(image)
         return cutting.Job(
             image,
             limit=self.limit,
@@ -175,7 +180,24 @@ class Engine:
             bucket=self.bucket,
         )
 
-    def _run(self, waiting: list[cutting.Job]) -> Iterator[np.ndarray]:
+    def _check_whole(self, image: np.ndarray) -> None:
+        height, width = image.shape[:2]
+        least = self.module.smallest_side
+        if min(height, width) < least:
+            raise errors.UserError(
+                f"The network wants images of at least {least} x {least} pixels, got "
+                f"{height} x {width}. Enlarge them first."
+            )
+        if height * width > self.limit**2:
+            raise errors.UserError(
+                f"The network sees an image as a whole; there is room for "
+                f"{self.limit**2:,} pixels, got {height} x {width}. Shrink it, or "
+                "allow more memory."
+            )
+
+    def _run(
+        self, waiting: list[cutting.Job | cutting.WholeJob]
+    ) -> Iterator[np.ndarray]:
         groups = collections.defaultdict(list)
         for job in waiting:
             groups[job.size, job.image.dtype] += [(job, w) for w in job.windows]
@@ -229,8 +251,10 @@ class Engine:
         if key not in self._programs:
             module = self.module
 
-            def network(variables, images, valid=None):
-                return module.apply(variables, images, valid=valid)
+            def network(variables, images, *valid):
+                # Only a network with a halo knows masks: the others see no padding.
+                masks = {"valid": valid[0]} if valid else {}
+                return module.apply(variables, images, **masks)
 
             jitted = jax.jit(network, out_shardings=place)
             self._programs[key] = jitted.lower(*given).compile()

@@ -50,6 +50,8 @@ class RedNet(nn.Module):
     last_scale: float = 0.1
     dtype: jnp.dtype = jnp.float32
 
+    is_dense = True  # see `zoo`
+
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""
         super().__post_init__()
@@ -72,6 +74,11 @@ class RedNet(nn.Module):
                 f"RedNet(depth={self.depth}) wants {self.depth // 2} widths >= 1, one "
                 f"for each convolution, got {self.widths}."
             )
+
+    @property
+    def smallest_side(self) -> int:
+        """The shortest side of an image that the network accepts, pixels."""
+        return self.stride
 
     @property
     def _widths(self) -> tuple[int, ...]:

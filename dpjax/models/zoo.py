@@ -1,6 +1,11 @@
-"""Every network by name: one line each, with its published options."""
+"""Every network by name: one line each, with its published options.
 
-import dataclasses
+What runs a network asks four things of its module: `channels` of the image; `stride`,
+of which the sides of an image are multiples; `halo`, the pixels around a window that
+its result depends on, None if that is the whole image; and `is_dense`, whether it gives
+a map [b, h, w, k] or one vector [b, k] for an image.
+"""
+
 import fnmatch
 import functools
 import inspect
@@ -12,13 +17,13 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import rednet
+from dpjax.models import classifier, rednet, resnet
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
 _WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
 
 # The paper gives the 10-layer network no skips (Fig. 3b).
-_MODELS: dict[str, Callable[..., nn.Module]] = {
+_RESTORATION: dict[str, Callable[..., nn.Module]] = {
     "rednet10": functools.partial(rednet.RedNet, depth=10, widths=64, skip_every=0),
     "rednet20": functools.partial(rednet.RedNet, depth=20, widths=64),
     "rednet30": functools.partial(rednet.RedNet, depth=30, widths=64),
@@ -30,6 +35,29 @@ _MODELS: dict[str, Callable[..., nn.Module]] = {
     "rednet20_wide": functools.partial(rednet.RedNet, depth=20, widths=_WIDE20),
     "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
 }
+
+# These give a feature pyramid, {stride: map}; with a head they are classifiers.
+_BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "resnet50": functools.partial(resnet.ResNet, blocks=(3, 4, 6, 3)),
+    "resnet101": functools.partial(resnet.ResNet, blocks=(3, 4, 23, 3)),
+    "resnet152": functools.partial(resnet.ResNet, blocks=(3, 8, 36, 3)),
+}
+
+
+def _classifier(
+    backbone: str,
+    *,
+    dtype: jnp.dtype,
+    num_classes: int = 1000,
+    dropout: float = 0.0,
+    **options: Any,
+) -> nn.Module:
+    head = classifier.LinearHead(num_classes, dropout, dtype=dtype)
+    return classifier.Classifier(_BACKBONES[backbone](dtype=dtype, **options), head)
+
+
+_CLASSIFIERS = {name: functools.partial(_classifier, name) for name in _BACKBONES}
+_MODELS = {**_RESTORATION, **_CLASSIFIERS}
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
@@ -48,6 +76,18 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(_MODELS, pattern))
 
 
+def list_backbones(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks that give a feature pyramid, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "resnet*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(_BACKBONES, pattern))
+
+
 def list_options(name: str) -> dict[str, Any]:
     """Returns what can be changed about a network, and its values.
 
@@ -60,9 +100,9 @@ def list_options(name: str) -> dict[str, Any]:
     Raises:
         UserError: unknown name, with the nearest ones.
     """
-    module = create_module(name)
-    fields = (f.name for f in dataclasses.fields(module))
-    return {f: getattr(module, f) for f in fields if f not in _NOT_OPTIONS}
+    if name not in _MODELS:
+        raise errors.unknown_name("model", name, _MODELS)
+    return {p.name: p.default for p in _options(_MODELS[name], name)}
 
 
 def create_module(
@@ -86,19 +126,62 @@ def create_module(
     if name not in _MODELS:
         raise errors.unknown_name("model", name, _MODELS)
     build = _MODELS[name]
+    _check(name, _options(build, name), compute_dtype, options)
+    return build(dtype=jnp.dtype(compute_dtype), **options)
+
+
+def create_backbone(
+    name: str, *, compute_dtype: str = "float32", **options: Any
+) -> nn.Module:
+    """Returns a network that gives a feature pyramid, without parameters.
+
+    Args:
+        name: a name of `list_backbones`.
+        compute_dtype: type of the activations; parameters stay float32.
+        **options: fields of the network that differ from the named preset, such as
+            `output_stride=8`.
+
+    Returns:
+        The Linen module; applied to images it gives `{stride: map [b, h, w, c]}`.
+
+    Raises:
+        UserError: as `create_module`.
+    """
+    if name not in _BACKBONES:
+        raise errors.unknown_name("backbone", name, _BACKBONES)
+    build = _BACKBONES[name]
+    _check(name, _options(build), compute_dtype, options)
+    return build(dtype=jnp.dtype(compute_dtype), **options)
+
+
+def _options(
+    build: Callable[..., nn.Module], classifies: str | None = None
+) -> list[inspect.Parameter]:
+    """What can be changed; a classifier adds its own to what its backbone knows."""
+    found = list(inspect.signature(build).parameters.values())
+    if classifies in _BACKBONES:
+        found += inspect.signature(_BACKBONES[classifies]).parameters.values()
+    unnamed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [p for p in found if p.name not in _NOT_OPTIONS and p.kind not in unnamed]
+
+
+def _check(
+    name: str,
+    known: list[inspect.Parameter],
+    compute_dtype: str,
+    options: dict[str, Any],
+) -> None:
     if compute_dtype not in _DTYPES:
         raise errors.unknown_name("compute_dtype", compute_dtype, _DTYPES)
-    parameters = inspect.signature(build).parameters
-    known = [p for p in parameters if p not in _NOT_OPTIONS]
+    kinds = {p.name: p.annotation for p in known}
     for option, value in options.items():
-        if option not in known:
-            raise errors.unknown_name(f"option of {name}", option, known)
-        kind = parameters[option].annotation
+        if option not in kinds:
+            raise errors.unknown_name(f"option of {name}", option, kinds)
+        kind = kinds[option]
         if kind in _SCALARS and type(value) not in _SCALARS[kind]:
             raise errors.UserError(
                 f"Option {option} of {name} wants {kind.__name__}, got {value!r}."
             )
-    return build(dtype=jnp.dtype(compute_dtype), **options)
 
 
 def create_model(
@@ -137,7 +220,7 @@ def example_input(module: nn.Module) -> jax.ShapeDtypeStruct:
         module: a network of `create_module`.
 
     Returns:
-        One image, float32 [1, stride, stride, channels].
+        One image, float32 [1, side, side, channels].
     """
-    side = module.stride
+    side = module.smallest_side
     return jax.ShapeDtypeStruct((1, side, side, module.channels), jnp.float32)

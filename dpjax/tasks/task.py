@@ -112,7 +112,7 @@ class Task:
         """Returns sums and counts of each logged term; "loss" is what is minimised.
 
         Args:
-            outputs: what the model returned, float32.
+            outputs: what the model returned; its floats are float32.
             batch: what `inputs` returned.
 
         Returns:
@@ -139,7 +139,8 @@ class Task:
             protocol: one of `protocols`.
 
         Returns:
-            float32 [h, w, c]; the same bytes on every machine and device count.
+            float32 [h, w, c], or several views of the example, [n, h, w, c]; the same
+            bytes on every machine and device count.
         """
         raise NotImplementedError
 
@@ -157,7 +158,8 @@ class Task:
             record: a decoded record.
             condition: one of `conditions()`.
             given: what `evaluation_input` returned.
-            output: what the model returned for it, [h, w, k].
+            output: what the model returned for it, [h, w, k], or [k] where it gives
+                one vector for an image; stacked where there were several views.
             protocol: one of `protocols`.
 
         Returns:

@@ -247,12 +247,48 @@ class Global(nn.Module):
     channels: int = 1
     halo: None = None
     stride: int = 2
+    smallest_side: int = 2
+    is_dense: bool = True
 
     @nn.compact
-    def __call__(self, images, valid=None, train=False):
-        assert valid is None
+    def __call__(self, images, train=False):
         assert images.shape[1] % 2 == 0
         return images - images.mean((1, 2), keepdims=True)
+
+
+class Colour(nn.Module):
+    """The mean of an image: one vector, which no padding may touch."""
+
+    channels: int = 3
+    halo: None = None
+    stride: int = 1
+    smallest_side: int = 8
+    is_dense: bool = False
+
+    @nn.compact
+    def __call__(self, images, train=False):
+        return images.mean((1, 2))
+
+
+def test_one_vector_is_made_of_the_whole_image_and_nothing_else():
+    engine = windows.Engine(Colour(), {}, max_window=64, bucket=32)
+    rng = np.random.default_rng(0)
+    images = [
+        rng.random((h, w, 3), np.float32) for h, w in ((33, 20), (8, 9), (33, 20))
+    ]
+    results = list(engine.map(images))
+    for image, result in zip(images, results, strict=True):
+        assert result.shape == (3,)
+        np.testing.assert_allclose(result, image.mean((0, 1)), atol=1e-6)
+    assert engine.is_exact(33, 20)
+
+
+def test_images_that_cannot_be_seen_at_once_are_refused():
+    engine = windows.Engine(Colour(), {}, max_window=64, bucket=32)
+    with pytest.raises(errors.UserError, match=r"at least 8 x 8 pixels, got 7 x 30"):
+        engine(np.zeros((7, 30, 3), np.float32))
+    with pytest.raises(errors.UserError, match=r"room for 4,096 pixels, got 65 x 64"):
+        engine(np.zeros((65, 64, 3), np.float32))
 
 
 def test_unbounded_context_runs_whole_where_it_fits():

@@ -12,10 +12,11 @@ import dpjax
 from dpjax import errors
 from dpjax.models import zoo
 
-NAMES = zoo.list_models()
+RESTORATION = zoo.list_models("rednet*")
+BACKBONES = zoo.list_backbones()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RESTORATION)
 @pytest.mark.parametrize("options", [{}, {"channels": 3, "stride": 2}])
 def test_every_model_maps_images_to_images(name, options):
     module = zoo.create_module(name, compute_dtype="bfloat16", **options)
@@ -27,6 +28,31 @@ def test_every_model_maps_images_to_images(name, options):
     assert (out.shape, out.dtype) == (images.shape, images.dtype)
     assert example.shape[1] % module.stride == 0
     assert module.halo == (module.receptive_field - 1) // 2
+
+
+def test_every_model_is_dense_or_a_classifier():
+    assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_gives_a_pyramid_and_every_classifier_scores(name):
+    module = zoo.create_module(name, compute_dtype="bfloat16", num_classes=7)
+    example = zoo.example_input(module)
+    variables = jax.eval_shape(module.init, jax.random.key(0), example)
+    assert {a.dtype for a in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    side = example.shape[1] + 96
+    images = jax.ShapeDtypeStruct((2, side, side + 32, 3), jnp.float32)
+    out = jax.eval_shape(module.apply, variables, images)
+    assert (out.shape, out.dtype) == ((2, 7), jnp.float32)
+    assert not module.is_dense
+    backbone = zoo.create_backbone(name, compute_dtype="bfloat16")
+    inner = {kind: tree["backbone"] for kind, tree in variables.items()}
+    pyramid = jax.eval_shape(backbone.apply, inner, images)
+    assert sorted(pyramid) == list(pyramid)
+    for stride, features in pyramid.items():
+        assert features.dtype == jnp.bfloat16
+        for got, whole in zip(features.shape[1:3], images.shape[1:3], strict=True):
+            assert abs(got - whole / stride) <= 4  # unpadded layers lose a few
 
 
 @pytest.mark.parametrize("name", ["rednet10", "rednet20", "rednet30"])
@@ -69,7 +95,7 @@ def test_layers_start_with_unrelated_kernels():
 def test_names_are_found_by_pattern():
     assert zoo.list_models("*_wide") == ["rednet20_wide", "rednet30_wide"]
     assert zoo.list_models("nothing*") == []
-    assert sorted(NAMES) == NAMES
+    assert sorted(RESTORATION) == RESTORATION
 
 
 def test_options_of_a_name_are_listed_with_their_values():
@@ -80,7 +106,7 @@ def test_options_of_a_name_are_listed_with_their_values():
 
 
 def test_presets_have_the_published_widths():
-    widths = {name: zoo.create_module(name).widths for name in NAMES}
+    widths = {name: zoo.create_module(name).widths for name in RESTORATION}
     assert widths["rednet30"] == 64
     assert widths["rednet30_128"] == 128
     assert tuple(widths["rednet20_wide"]) == (128,) * 4 + (256,) * 3 + (512,) * 3
@@ -91,7 +117,7 @@ def test_presets_have_the_published_widths():
     ("name", "options", "message"),
     [
         ("rednet3O", {}, "Unknown model 'rednet3O'.*rednet30"),
-        ("resnet", {}, "Unknown model 'resnet'. Did you mean rednet"),
+        ("resnet", {}, "Unknown model .resnet.. Did you mean resnet"),
         ("rednet30", {"chanels": 3}, "Unknown option of rednet30 'chanels'.*channels"),
         ("rednet30", {"dtype": "x"}, "Unknown option of rednet30 'dtype'"),
         ("rednet30", {"compute_dtype": "bf16"}, "compute_dtype 'bf16'.*bfloat16"),

@@ -1,0 +1,9 @@
+"""Names of public checkpoints: a file for each family, a line here for each network."""
+
+from dpjax.weights import renaming
+from dpjax.weights.layouts import resnet
+
+# By the class of the network, or of the backbone of a classifier.
+BY_NETWORK: dict[str, dict[str, renaming.Layout]] = {
+    "ResNet": resnet.LAYOUTS,
+}

@@ -1,0 +1,158 @@
+"""Weights of public checkpoints under our names and in our layout of axes.
+
+A layout says how another code base calls the modules of a network, as rules: a regular
+expression for the whole name of a module there, and what it expands to here.  Leaves
+need no rules: `weight` is a kernel or a scale, by what the network has at that place.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from dpjax import errors
+from dpjax.models import zoo
+
+_SHOWN = 8
+# What wrappers put before every name.
+_PREFIXES = ("module.", "model.", "state_dict.")
+# A leaf there is the first of these that the network has at that place.
+_LEAVES = {
+    "weight": ("params/{}/kernel", "params/{}/scale"),
+    "bias": ("params/{}/bias",),
+    "running_mean": ("batch_stats/{}/mean",),
+    "running_var": ("batch_stats/{}/var",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How one code base names the modules of a network.
+
+    Attributes:
+        rules: regular expression of a module's name there, to the path here; the first
+            that fits the whole name is taken.
+        ignored: regular expressions of names that say nothing about the network.
+    """
+
+    rules: Mapping[str, str]
+    ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
+
+    def path(self, module: str) -> str | None:
+        """Returns where a module is here.
+
+        Args:
+            module: its name there, such as "layer1.0.conv1".
+
+        Returns:
+            A path such as "backbone/layer1_0/conv1", None if no rule fits.
+        """
+        for pattern, target in self.rules.items():
+            match = re.fullmatch(pattern, module)
+            if match:
+                return match.expand(target)
+        return None
+
+
+def variables(
+    arrays: Mapping[str, np.ndarray],
+    module: nn.Module,
+    layouts: Mapping[str, Layout],
+) -> dict[str, Any]:
+    """Returns a network's variables from the arrays of a public checkpoint.
+
+    Kernels (out, in, h, w) become (h, w, in, out), matrices are transposed, and a 1x1
+    convolution may stand for a matrix.
+
+    Args:
+        arrays: by the names of the checkpoint; a common prefix such as "module." is
+            taken away.
+        module: the network they are for; its shapes are not checked here.
+        layouts: what the names may follow, by the name of the layout.
+
+    Returns:
+        {"params": ..., "batch_stats": ...}, float32.
+
+    Raises:
+        DataError: names that no layout explains, or arrays that are missing.
+    """
+    arrays = _without_prefix(arrays)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
+    wanted = traverse_util.flatten_dict(shapes, sep="/")
+    attempts = {
+        name: _places(arrays, wanted, layout) for name, layout in layouts.items()
+    }
+    name, (places, unknown, missing) = min(
+        attempts.items(), key=lambda item: len(item[1][1]) + len(item[1][2])
+    )
+    if unknown or missing:
+        lines = _lines("not part of the network", unknown)
+        lines += _lines("missing in the file", missing)
+        raise errors.DataError(
+            f"These are not the arrays of {type(module).__name__} as "
+            f"{' or '.join(layouts)} names them; nearest is {name}:\n"
+            + "\n".join(lines)
+            + "\nName the network that the file was made for, with its options."
+        )
+    flat = {
+        target: _convert(arrays[source], target, wanted[target].shape)
+        for target, source in places.items()
+    }
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def _without_prefix(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    arrays = dict(arrays)
+    while True:
+        prefix = next(
+            (p for p in _PREFIXES if arrays and all(n.startswith(p) for n in arrays)),
+            None,
+        )
+        if prefix is None:
+            return arrays
+        arrays = {name.removeprefix(prefix): value for name, value in arrays.items()}
+
+
+def _places(
+    arrays: Mapping[str, np.ndarray],
+    wanted: Mapping[str, Any],
+    layout: Layout,
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """Where each array belongs, the names that are not understood, and the gaps."""
+    places, unknown = {}, []
+    for name in arrays:
+        if any(re.fullmatch(pattern, name) for pattern in layout.ignored):
+            continue
+        stem, _, leaf = name.rpartition(".")
+        path = layout.path(stem)
+        choices = [t.format(path) for t in _LEAVES.get(leaf, ())] if path else []
+        target = next((c for c in choices if c in wanted), None)
+        if target is None or target in places:
+            unknown.append(name)
+        else:
+            places[target] = name
+    return places, unknown, [path for path in wanted if path not in places]
+
+
+def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray:
+    array = np.asarray(array, np.float32)
+    if target.endswith("/kernel"):
+        if array.ndim == 4:
+            array = array.transpose(2, 3, 1, 0)
+            if len(shape) == 2 and array.shape[:2] == (1, 1):
+                array = array[0, 0]
+        elif array.ndim == 2:
+            array = array.T
+    return np.ascontiguousarray(array)
+
+
+def _lines(what: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return [f"  {len(names)} {what}: {shown}"]
