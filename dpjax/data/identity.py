@@ -163,7 +163,31 @@ def find_duplicates(source: sources.Source) -> list[tuple[str, str]]:
         Pairs of ids; the first comes first in the source.
     """
     ids, codes = source.ids(), source.fingerprints()
-    return [(ids[i], ids[j]) for i, j in _close_pairs(codes, codes) if i < j]
+    return [(ids[i], ids[j]) for i, j in _close_pairs_within(codes)]
+
+
+def first_of_each(fingerprints: np.ndarray) -> list[int]:
+    """Returns for each picture the first one that shows the same, perhaps itself.
+
+    What looks like a copy of a copy belongs to them too.
+
+    Args:
+        fingerprints: uint8 [n, 32].
+
+    Returns:
+        n places; pictures with the same place belong together.
+    """
+    first = list(range(len(fingerprints)))
+
+    def find(place: int) -> int:
+        while first[place] != place:
+            place = first[place]
+        return place
+
+    for i, j in _close_pairs_within(fingerprints):
+        low, high = sorted((find(i), find(j)))
+        first[high] = low
+    return [find(place) for place in first]
 
 
 def check_disjoint(data: config.Data, *, is_trained: bool = False) -> None:
@@ -196,6 +220,15 @@ def _close_pairs(one: np.ndarray, many: np.ndarray) -> Iterator[tuple[int, int]]
             bits = distances(one[i : i + _CHUNK], many[j : j + _CHUNK])
             for first, second in np.argwhere(bits <= SAME_BITS):
                 yield i + int(first), j + int(second)
+
+
+def _close_pairs_within(codes: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Places i < j."""
+    for start in range(0, len(codes), _CHUNK):
+        rest = codes[start:]
+        for i, j in _close_pairs(rest[:_CHUNK], rest):
+            if i < j:
+                yield start + i, start + j
 
 
 def _open(name: str, role: sources.Role, data: config.Data) -> sources.Source:

@@ -4,8 +4,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from dpjax import cli, errors
+from dpjax import cli, config, errors
 from dpjax.cli import exits
+from dpjax.data import identity
 
 
 @pytest.fixture
@@ -57,6 +58,22 @@ def test_copies_across_the_splits_are_pointed_out(folder, tmp_path, capsys):
     words = ("image_folder", "--from", folder, "--dir", tmp_path / "r")
     assert run(*words, "--test-list", listing) == 0
     assert "0.png = again.jpg" in capsys.readouterr().err
+
+
+def test_copies_do_not_meet_across_a_ratio(folder, tmp_path, capsys):
+    for i in range(4):
+        small = PIL.Image.open(folder / f"{i}.png").resize((60, 200))
+        small.save(folder / f"again{i}.jpg", quality=70)
+    words = ("image_folder", "--from", folder, "--dir", tmp_path / "r")
+    assert run(*words, "--split-ratio", "0.5") == 0
+    said = capsys.readouterr()
+    assert "warning" not in said.err
+    data = config.Data(
+        ("image_folder/default",),
+        ("image_folder/default:test",),
+        directory=str(tmp_path / "r"),
+    )
+    identity.check_disjoint(data)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,27 @@ def test_folder_ratio_is_deterministic_and_stable_when_files_are_added(tmp_path)
     assert set(first["train"]) <= set(second["train"])
 
 
+def test_copies_of_a_picture_stay_on_its_side_of_a_ratio(tmp_path, photo):
+    folder = tmp_path / "i"
+    folder.mkdir()
+    for i in range(12):
+        part = PIL.Image.fromarray(photo[:, 25 * i : 25 * i + 150])
+        part.save(folder / f"{i:02d}.png")
+        part.resize((90, 180)).convert("L").save(folder / f"{i:02d}_small.jpg")
+        part.transpose(PIL.Image.Transpose.ROTATE_90).save(folder / f"{i:02d}_turn.jpg")
+    (folder / "99.png").write_bytes(b"broken")
+    alone = {f"{i:02d}.png" for i in range(12)}
+    for ratio in (0.3, 0.5, 0.7):
+        found = splits_of("image_folder", folder, tmp_path, ratio=ratio)
+        originals = {split: alone & set(names) for split, names in found.items()}
+        assert all(originals.values())
+        for split, names in originals.items():
+            for name in names:
+                copies = {f"{name[:2]}_small.jpg", f"{name[:2]}_turn.jpg"}
+                assert copies <= set(found[split])
+        assert sum(map(len, found.values())) == 37  # none lost, nor the broken one
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_small_folders_leave_no_split_empty(tmp_path, count):
     for i in range(count):
@@ -66,8 +87,9 @@ def test_small_folders_leave_no_split_empty(tmp_path, count):
 
 
 def test_folders_called_train_and_test_are_the_splits(tmp_path):
-    for name in ("train/a.png", "train/x/b.png", "valid/c.png", "test/d.png"):
-        picture(tmp_path / "i" / name)
+    names = ("train/a.png", "train/x/b.png", "valid/c.png", "test/d.png")
+    for i, name in enumerate(names):
+        picture(tmp_path / "i" / name, i)
     found = splits_of("image_folder", tmp_path / "i", tmp_path)
     assert found == {
         "train": ["train/a.png", "train/x/b.png"],

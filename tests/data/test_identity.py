@@ -108,6 +108,25 @@ def test_chunks_do_not_change_what_is_found(monkeypatch, tmp_path, photo):
     assert identity.find_duplicates(source) == [("3.png", "copy.jpg")]
 
 
+def test_chains_of_copies_lead_to_the_first_of_them(monkeypatch):
+    def changed(bits, at):
+        """The fingerprint with so many bits flipped from a place on."""
+        flipped = bits.copy()
+        flipped[at : at + identity.SAME_BITS] ^= 1
+        return flipped
+
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 2, (2, 256), np.uint8)
+    near = changed(one, 0)
+    far = changed(near, identity.SAME_BITS)  # like `near`, no longer like `one`
+    codes = np.packbits([far, other, one, near, other], axis=-1)
+    assert identity.distances(codes[:1], codes[2:3])[0, 0] > identity.SAME_BITS
+    for chunk in (512, 2, 1):
+        monkeypatch.setattr(identity, "_CHUNK", chunk)
+        assert identity.first_of_each(codes) == [0, 1, 0, 0, 1]
+    assert identity.first_of_each(codes[:0]) == []
+
+
 def test_photos_for_training_and_testing_share_nothing():
     train = sources.open_sources(["photos"], role="train")
     test = sources.open_sources(["photos"], role="evaluate")

@@ -1,13 +1,15 @@
 """Any folder of a user's images, split by sub-folders, by a list or by a ratio."""
 
+import contextlib
 import hashlib
 import pathlib
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from dpjax import errors
-from dpjax.data import image_files
+from dpjax.data import identity, image_files
 from dpjax.data.builders import image_set
 
 DEFAULT_RATIO = 0.9
@@ -47,14 +49,16 @@ class ImageFolder(image_set.ImageSet, skip_registration=True):
             )
         self._ratio = ratio
         self._test_list = test_list
+        self._fingerprints: dict[pathlib.Path, bytes] = {}
         super().__init__(config=tfds.core.BuilderConfig(name=config), **options)
 
     def find(self, folder: pathlib.Path | None) -> image_set.Splits:
         """Returns the files of each split.
 
         Without list and ratio, sub-folders called train, val and test are the splits;
-        where there is no train and test, 0.9 of the files become the training split. A
-        file's side depends on its relative path alone.
+        where there is no train and test, 0.9 of the files become the training split. By
+        ratio, a file's side depends on its relative path alone; files that show the
+        same picture, in other sizes, types or colours, follow the first of them.
 
         Args:
             folder: the user's images.
@@ -74,7 +78,26 @@ class ImageFolder(image_set.ImageSet, skip_registration=True):
         tops = {name.split("/")[0] for name in files if "/" in name}
         if self._ratio is None and {"train", "test"} <= tops <= set(_NAMED):
             return _by_folder(files)
-        return _by_ratio(files, DEFAULT_RATIO if self._ratio is None else self._ratio)
+        ratio = DEFAULT_RATIO if self._ratio is None else self._ratio
+        copies = self._first_copies(files) if 0 < ratio < 1 else {}
+        return _by_ratio(files, ratio, copies)
+
+    def _first_copies(self, files: dict[str, pathlib.Path]) -> dict[str, str]:
+        """For each name, the first one whose file shows the same picture."""
+        for done, path in enumerate(files.values(), 1):
+            if path not in self._fingerprints:
+                # A file that cannot be used is told, or left out, when it is written.
+                with contextlib.suppress(errors.DataError):
+                    image = image_files.load(path).image
+                    self._fingerprints[path] = identity.fingerprint(image)
+                if self._progress:
+                    self._progress(done, len(files))
+        names = [name for name, path in files.items() if path in self._fingerprints]
+        codes = b"".join(self._fingerprints[files[name]] for name in names)
+        places = identity.first_of_each(
+            np.frombuffer(codes, np.uint8).reshape(-1, identity.SIZE_BYTES)
+        )
+        return {n: names[place] for n, place in zip(names, places, strict=True)}
 
 
 def _by_folder(files: dict[str, pathlib.Path]) -> image_set.Splits:
@@ -105,21 +128,20 @@ def _by_list(files: dict[str, pathlib.Path], listing: pathlib.Path) -> image_set
     )
 
 
-def _by_ratio(files: dict[str, pathlib.Path], ratio: float) -> image_set.Splits:
+def _by_ratio(
+    files: dict[str, pathlib.Path], ratio: float, copies: dict[str, str]
+) -> image_set.Splits:
     """Splits by a hash of the path: adding files moves none from side to side."""
-    place = {
-        name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
-        for name in files
-    }
-    test = {name for name in files if place[name] >= ratio}
-    if 0 < ratio < 1 and len(files) > 1:  # neither side of a small folder stays empty
-        if not test:
-            test = {max(files, key=place.get)}
-        elif len(test) == len(files):
-            test.remove(min(files, key=place.get))
+    place = {}
+    for name in files:
+        digest = hashlib.sha256(copies.get(name, name).encode()).digest()
+        place[name] = int.from_bytes(digest[:8]) / 2**64
+    places = sorted(set(place.values()))
+    if 0 < ratio < 1 and len(places) > 1:  # neither side of a small folder stays empty
+        ratio = min(max(ratio, places[1]), places[-1])
     return _non_empty(
-        train={n: p for n, p in files.items() if n not in test},
-        test={n: p for n, p in files.items() if n in test},
+        train={n: p for n, p in files.items() if place[n] < ratio},
+        test={n: p for n, p in files.items() if place[n] >= ratio},
     )
 
 
