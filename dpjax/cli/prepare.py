@@ -25,8 +25,8 @@ class Options:
             ~/tensorflow_datasets.
         name: your name for an image_folder, used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
-        split_ratio: share of an image_folder that becomes the training split; copies of a
-            picture stay together.
+        split_ratio: share of an image_folder that becomes the training split; copies
+            of a picture stay together.
         test_list: text file naming the test images of an image_folder, one path a line.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
