@@ -15,12 +15,13 @@ if sys.argv[1] == "keep":
     startup.keep_freed_memory()
 step = jax.jit(lambda x: x + 1)
 x = jnp.ones((4096, 4096))
-for _ in range(30):  # as many buffers as are ever alive at once
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+counts = []
+for _ in range(31):
+    before = faults()
     step(x).block_until_ready()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-    step(x).block_until_ready()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    counts.append(faults() - before)
+print(sorted(counts)[15])  # a few steps ask for more, until all buffers are there
 """
 
 
@@ -34,6 +35,6 @@ def test_steps_use_the_memory_of_earlier_ones_again():
         return int(done.stdout)
 
     usual = faults("usual")
-    if usual < 5 * 5000:
+    if usual < 5000:
         pytest.skip("this C library keeps memory by itself")
-    assert faults("keep") < usual / 4
+    assert faults("keep") < usual / 20
