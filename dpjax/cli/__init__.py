@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import dpjax
 from dpjax import errors
+from dpjax.cli import heap
+
+heap.keep_freed_memory()  # now, since the commands import NumPy
 
 # A module here has main(arguments) -> exit code, None for 0.
 COMMANDS: dict[str, str] = {

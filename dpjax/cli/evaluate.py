@@ -82,7 +82,6 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="evaluate.py")
     experiment = _experiment(options)
     startup.use_compilation_cache()
-    startup.keep_freed_memory()
     if options.coordinator is not None or options.processes is not None:
         jax.distributed.initialize(
             options.coordinator, options.processes, options.process

@@ -62,7 +62,6 @@ def main(arguments: Sequence[str]) -> int:
             f"--memory-gb wants a positive number, got {options.memory_gb}."
         )
     startup.use_compilation_cache()
-    startup.keep_freed_memory()
     predict = predictor.Predictor(
         options.weights,
         memory_bytes=options.memory_gb and int(options.memory_gb * 1e9),

@@ -1,17 +1,11 @@
 """What a command does before it touches a device."""
 
-import ctypes
 import os
-import sys
 from pathlib import Path
 
 import jax
 
 from dpjax.training import parallel
-
-# mallopt of the GNU C library: heaps; blocks mapped on their own; what is kept on top.
-_ARENA_MAX, _MMAP_MAX, _TRIM_THRESHOLD = -8, -4, -1
-_ALL = 2**31 - 1
 
 
 def use_compilation_cache() -> None:
@@ -24,24 +18,6 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(root / "dpjax" / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def keep_freed_memory() -> None:
-    """Lets a process use the memory of one step again in the next.
-
-    Usually large blocks go back to the system when they are freed, and every page of
-    them must be asked for again: more than a tenth of a step on a processor.  Must come
-    before the backend is opened, whose threads choose their heaps then.  Does nothing
-    where the C library is not GNU's.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        # In other heaps than the first, large blocks are always mapped on their own.
-        mallopt(_ARENA_MAX, 1)
-        mallopt(_MMAP_MAX, 0)
-        mallopt(_TRIM_THRESHOLD, _ALL)
 
 
 def open_backend(
@@ -59,7 +35,6 @@ def open_backend(
         process: which one this is, from 0.
     """
     use_compilation_cache()
-    keep_freed_memory()
     if coordinator is not None or processes is not None:
         jax.distributed.initialize(coordinator, processes, process)
     else:

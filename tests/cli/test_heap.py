@@ -1,4 +1,4 @@
-"""What commands do before they touch a device."""
+"""Memory of commands."""
 
 import subprocess
 import sys
@@ -9,10 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STEPS = """
 import resource, sys
-import jax, jax.numpy as jnp
-from dpjax.cli import startup
 if sys.argv[1] == "keep":
-    startup.keep_freed_memory()
+    import dpjax.cli
+import jax, jax.numpy as jnp
 step = jax.jit(lambda x: x + 1)
 x = jnp.ones((4096, 4096))
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
