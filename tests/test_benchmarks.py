@@ -18,7 +18,7 @@ from dpjax.models import zoo
 
 SCRIPTS = sorted(
     path.stem
-    for path in (Path(__file__).parents[1] / "benchmarks").glob("*.py")
+    for path in (Path(__file__).parents[1] / "benchmarks").glob("[!_]*.py")
     if "torch" not in path.stem
 )
 
@@ -71,9 +71,9 @@ def test_updates_keep_learning_on_the_batch_that_stays():
     model = config.Model("rednet10", {"widths": 4})
     run = measure.experiment(model, crop=(8, 8), batch_size=8)
     update = measure.Updates(run, zoo.create_module("rednet10", widths=4))
-    for _ in range(3):
-        jax.block_until_ready(update())
-    assert int(update._state.step) == 3
+    sums = [float(update()["sums"]["loss"]) for _ in range(8)]
+    losses = np.diff(sums, prepend=0.0)  # the log window adds them up
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.torch
