@@ -17,7 +17,14 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import classifier, rednet, resnet
+from dpjax.models import (
+    classifier,
+    inception,
+    inception_resnet_v2,
+    inception_v4,
+    rednet,
+    resnet,
+)
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
 _WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
@@ -38,9 +45,17 @@ _RESTORATION: dict[str, Callable[..., nn.Module]] = {
 
 # These give a feature pyramid, {stride: map}; with a head they are classifiers.
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "inception_resnet_v2": inception_resnet_v2.InceptionResNetV2,
+    "inception_v4": inception_v4.InceptionV4,
     "resnet50": functools.partial(resnet.ResNet, blocks=(3, 4, 6, 3)),
     "resnet101": functools.partial(resnet.ResNet, blocks=(3, 4, 23, 3)),
     "resnet152": functools.partial(resnet.ResNet, blocks=(3, 8, 36, 3)),
+}
+
+# What a name changes about the classifier on its backbone.
+_HEADS: dict[str, dict[str, Any]] = {
+    "inception_resnet_v2": {"dropout": inception.DROPOUT},
+    "inception_v4": {"dropout": inception.DROPOUT},
 }
 
 
@@ -53,10 +68,15 @@ def _classifier(
     **options: Any,
 ) -> nn.Module:
     head = classifier.LinearHead(num_classes, dropout, dtype=dtype)
-    return classifier.Classifier(_BACKBONES[backbone](dtype=dtype, **options), head)
+    trunk = _BACKBONES[backbone](dtype=dtype, **options)
+    least = getattr(trunk, "smallest_side", classifier.Classifier.smallest_side)
+    return classifier.Classifier(trunk, head, least)
 
 
-_CLASSIFIERS = {name: functools.partial(_classifier, name) for name in _BACKBONES}
+_CLASSIFIERS = {
+    name: functools.partial(_classifier, name, **_HEADS.get(name, {}))
+    for name in _BACKBONES
+}
 _MODELS = {**_RESTORATION, **_CLASSIFIERS}
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
