@@ -1,8 +1,9 @@
 """`python -m dpjax prepare NAME --from DIR`: turns a user's images into records."""
 
 import dataclasses
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,13 @@ from dpjax import errors
 from dpjax.data import builders, identity, preparation, sources
 
 _SHOWN = 10
+_FLAGS = {
+    "split": "--split",
+    "ratio": "--split-ratio",
+    "test_list": "--test-list",
+    "config": "--name",
+}
+_MOST_PAIRS = 10**9  # a minute's work; ImageNet's would take an hour
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Options:
         source: your copy of the images, a folder; not needed for photos.
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        name: your name for an image_folder, used as image_folder/NAME.
+        name: your name for an image_folder or class_folder, used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
@@ -70,32 +78,32 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _config(options: Options) -> str | None:
-    """The folder's name; image folders always have one."""
-    if options.data_set == "image_folder":
+    """The user's name for files of theirs; these always have one."""
+    if "config" in _options_of(builders.find(options.data_set)):
         return options.name or "default"
     return options.name
+
+
+def _options_of(kind: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
 
 
 def _prepare(options: Options) -> Path:
     import tqdm
 
-    builders.find(options.data_set)  # a misspelt name first of all
-    extra = {
-        "image_folder": {"ratio": options.split_ratio, "test_list": options.test_list},
+    kind = builders.find(options.data_set)  # a misspelt name first of all
+    given = {
+        "split": options.split,
+        "ratio": options.split_ratio,
+        "test_list": options.test_list,
     }
-    given = {"split": options.split, **extra.get(options.data_set, {})}
-    unknown = {
-        "--split-ratio": options.split_ratio is not None and "ratio" not in given,
-        "--test-list": options.test_list is not None and "test_list" not in given,
-        "--name": options.name is not None and "ratio" not in given,
-        "--split": options.split is not None
-        and options.data_set in ("photos", "image_folder"),
-    }
-    for flag, is_wrong in unknown.items():
-        if is_wrong:
+    given = {name: value for name, value in given.items() if value is not None}
+    asked = [*given, *(["config"] if options.name is not None else [])]
+    for name in asked:
+        if name not in _options_of(kind):
             raise errors.UserError(
-                f"{options.data_set} has no option {flag}: its splits are fixed. "
-                "For your own images prepare image_folder."
+                f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
+                "prepare image_folder or class_folder."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 
@@ -111,7 +119,7 @@ def _prepare(options: Options) -> Path:
             skip_bad=options.skip_bad,
             replace=options.replace,
             progress=show,
-            **{key: value for key, value in given.items() if value is not None},
+            **given,
         )
 
 
@@ -123,21 +131,32 @@ def _report(options: Options, reference: str, folder: Path) -> None:
         print(f"  skipped: {message}")
     if len(prepared.skipped) > _SHOWN:
         print(f"  ... {len(prepared.skipped)} files skipped in all")
-    if {"train", "test"} <= prepared.counts.keys():
-        opened = [
-            sources.open_sources([f"{reference}:{s}"], directory=options.directory)
-            for s in ("train", "test")
-        ]
-        shared = identity.find_overlap(*opened)
-        if shared:
-            print(
-                f"warning: {len(shared)} pictures are in train and test, such as "
-                f"{shared[0][0]} = {shared[0][1]}; training will refuse them. Remove "
-                "copies, or name the test images with --test-list.",
-                file=sys.stderr,
-            )
+    if "train" in prepared.counts:
+        for split in prepared.counts:
+            if split != "train":
+                _compare(options, reference, prepared.counts, split)
     for split in prepared.counts:
         role = "train" if split == "train" else "evaluate"
         print(f"  use it as --data.{role} {reference}:{split}")
     if options.directory is not None:
         print(f"  with --data.directory {options.directory}")
+
+
+def _compare(
+    options: Options, reference: str, counts: Mapping[str, int], split: str
+) -> None:
+    if counts["train"] * counts[split] > _MOST_PAIRS:
+        print(f"  whether train and {split} share pictures was not looked at: too many")
+        return
+    opened = [
+        sources.open_sources([f"{reference}:{name}"], directory=options.directory)
+        for name in ("train", split)
+    ]
+    shared = identity.find_overlap(*opened)
+    if shared:
+        print(
+            f"warning: {len(shared)} pictures are in train and {split}, such as "
+            f"{shared[0][0]} = {shared[0][1]}; training will refuse them. Remove "
+            "copies, or name the test images with --test-list.",
+            file=sys.stderr,
+        )

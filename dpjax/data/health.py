@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -56,15 +57,13 @@ def examine(
     Returns:
         The findings.
     """
-    grey, flat, damaged = 0, [], []
+    grey, flat, damaged, seen = 0, [], [], []
     for position in range(len(source)):
         try:
             record = source[position]
             image = record["image"]
-            code = np.frombuffer(identity.fingerprint(image), np.uint8)[None]
-            stored = np.frombuffer(record["fingerprint"], np.uint8)[None]
-            # Decoders may differ in the last bit, hence not equality.
-            if identity.distances(code, stored)[0, 0] > identity.SAME_BITS:
+            seen.append(image.shape[:2])
+            if not _shows_what_it_showed(record):
                 damaged.append(
                     f"Record {record['id']!r} of {record['source']} shows another "
                     "picture than when it was prepared. Prepare it with --replace."
@@ -76,7 +75,7 @@ def examine(
             damaged.append(str(error))
         if progress:
             progress(position + 1, len(source))
-    sizes = source.sizes()
+    sizes = source.sizes() if source.is_indexed else np.array(seen or [(0, 0)])
     areas = sizes.prod(axis=1)
     order = np.argsort(areas, kind="stable")
     picked = (order[0], order[len(order) // 2], order[-1])
@@ -91,3 +90,13 @@ def examine(
         duplicates=identity.find_duplicates(source),
         fingerprint=source.fingerprint,
     )
+
+
+def _shows_what_it_showed(record: dict[str, Any]) -> bool:
+    """Whether a record looks as it did when it was prepared, if that is known."""
+    if "fingerprint" not in record:
+        return True
+    code = np.frombuffer(identity.fingerprint(record["image"]), np.uint8)[None]
+    stored = np.frombuffer(record["fingerprint"], np.uint8)[None]
+    # Decoders may differ in the last bit, hence not equality.
+    return identity.distances(code, stored)[0, 0] <= identity.SAME_BITS

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import sources
+from dpjax.data import records, sources
 
-SIZE_BYTES = 32
+SIZE_BYTES = records.FINGERPRINT_BYTES
 SAME_BITS = 64  # of 255; unrelated photographs differ in 89 or more, 115 on average
 _SIDE = 64
 _LOW = 16
@@ -254,6 +254,14 @@ def _complaints(
     train: sources.Source, test: sources.Source, test_name: str, is_trained: bool
 ) -> list[str]:
     """What is wrong with training on one source and scoring another."""
+    unknown = [s.names[0] for s in (train, test) if not s.is_indexed]
+    if unknown:
+        flag = "--allow-overlap" if is_trained else "--data.allow-overlap"
+        return [
+            f"Whether {test.names[0]} would be scored on pictures of {train.names[0]} "
+            f"cannot be told: {unknown[0]} was prepared by TFDS itself, without "
+            f"fingerprints. To go on, allow it by name with {flag} {test_name}."
+        ]
     pairs, reasons = shared_pictures(train, test)
     if not pairs and not reasons:
         return []

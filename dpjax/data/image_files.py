@@ -54,12 +54,7 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
     Raises:
         DataError: the folder is missing, is a file, or holds no image.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise errors.DataError(
-            f"Wanted a folder of images, got {folder}, which {what}. "
-            "Pass an existing folder with --from DIR."
-        )
+    check_folder(folder)
     paths = [
         path
         for path in folder.rglob("*")
@@ -73,6 +68,23 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
             f"{' '.join(sorted(EXTENSIONS))}."
         )
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def check_folder(folder: pathlib.Path) -> None:
+    """Raises if a folder of images is none.
+
+    Args:
+        folder: where the images should be.
+
+    Raises:
+        DataError: the folder is missing or is a file.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise errors.DataError(
+            f"Wanted a folder of images, got {folder}, which {what}. "
+            "Pass an existing folder with --from DIR."
+        )
 
 
 def load(path: pathlib.Path) -> Picture:

@@ -1,14 +1,61 @@
 """One split of one prepared set: ArrayRecord files, opened when first read."""
 
+import dataclasses
 import pathlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dpjax import errors
 from dpjax.data import image_files
+
+FINGERPRINT_BYTES = 32  # of `identity`, which reads records
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """What is known of the records of a split without reading them.
+
+    Attributes:
+        numbers: of each record in the files of the split.
+        ids: of each record.
+        fingerprints: perceptual identities, uint8 [n, 32]; [0, 32] where none are
+            known.
+        sizes: height and width, int [n, 2], pixels; [0, 2] where they are not known.
+        stamp: what tells this split from others, where there are no fingerprints.
+    """
+
+    numbers: Sequence[int]
+    ids: Sequence[str]
+    fingerprints: np.ndarray
+    sizes: np.ndarray
+    stamp: bytes = b""
+
+    @classmethod
+    def from_rows(cls, rows: Mapping[int, list]) -> "Index":
+        """Returns the index that `prepare` wrote.
+
+        Args:
+            rows: for each record, by its number in the files: id, fingerprint in
+                hexadecimal, height, width.
+
+        Returns:
+            The index.
+        """
+        codes = bytes.fromhex("".join(row[1] for row in rows.values()))
+        return cls(
+            numbers=list(rows),
+            ids=[row[0] for row in rows.values()],
+            fingerprints=np.frombuffer(codes, np.uint8).reshape(len(rows), -1),
+            sizes=np.array([row[2:4] for row in rows.values()], np.int64),
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether fingerprints and sizes are known."""
+        return len(self.fingerprints) == len(self.numbers)
 
 
 class Split:
@@ -18,9 +65,10 @@ class Split:
 
     Attributes:
         name: the reference it was opened by.
+        index: what is known without reading.
         ids: id of each record.
-        fingerprints: perceptual identities, uint8 [n, 32].
-        sizes: height and width, int [n, 2], pixels.
+        classes: what the labels of the set stand for, in their order; empty where it
+            has none.
     """
 
     def __init__(
@@ -28,8 +76,10 @@ class Split:
         name: str,
         folder: pathlib.Path,
         split: str,
-        rows: Mapping[int, list],
-        units: Mapping[str, float],
+        index: Index,
+        *,
+        units: Mapping[str, float] | None = None,
+        classes: Sequence[str] = (),
     ):
         """Reads nothing yet.
 
@@ -37,19 +87,17 @@ class Split:
             name: the reference, for messages.
             folder: of the prepared set.
             split: name of the split in that folder.
-            rows: for each record, by its number in the files: id, fingerprint in
-                hexadecimal, height, width.
+            index: of its records.
             units: what one level of a stored target means, by its name.
+            classes: what labels stand for.
         """
         self.name = name
-        self.ids = [row[0] for row in rows.values()]
-        codes = bytes.fromhex("".join(row[1] for row in rows.values()))
-        self.fingerprints = np.frombuffer(codes, np.uint8).reshape(len(rows), -1)
-        self.sizes = np.array([row[2:4] for row in rows.values()], np.int64)
-        self._numbers = list(rows)
+        self.index = index
+        self.ids = index.ids
+        self.classes = tuple(classes)
         self._folder = folder
         self._split = split
-        self._units = dict(units)
+        self._units = dict(units or {})
         self._opened = None
         self._lock = threading.Lock()
 
@@ -84,30 +132,27 @@ class Split:
             position: from 0.
 
         Returns:
-            `image` uint8 RGB [h, w, 3], `id` str, `fingerprint` bytes, `source` str,
-            and the targets of the set under their names: maps of one channel [h, w],
-            float32 where the set says what a level means.
+            `image` uint8 RGB [h, w, 3], `id` str, `source` str, `fingerprint` bytes if
+            it is known, and the targets of the set under their names: maps of one
+            channel [h, w], float32 where the set says what a level means.
 
         Raises:
             DataError: the record is damaged or is not the one of the index.
         """
-        record = self._read(position)
-        name = record["id"]
-        if name != self.ids[position]:
-            raise self._damaged(position, f"it holds {name!r} instead")
+        record, index = self._read(position), self.index
+        if index.is_complete and record["id"] != index.ids[position]:
+            raise self._damaged(position, f"it holds {record['id']!r} instead")
         image = image_files.decode(record["image"])
         if image is None:
             raise self._damaged(position, "its image does not decode")
-        if image.shape[:2] != tuple(self.sizes[position]):
-            raise self._damaged(position, f"its image has shape {image.shape}")
+        known = {"id": index.ids[position], "source": self.name}
+        if index.is_complete:
+            if image.shape[:2] != tuple(index.sizes[position]):
+                raise self._damaged(position, f"its image has shape {image.shape}")
+            known["fingerprint"] = index.fingerprints[position].tobytes()
         for target, unit in self._units.items():
             record[target] = record[target].astype(np.float32) * np.float32(unit)
-        return {
-            **record,
-            "image": image,
-            "fingerprint": self.fingerprints[position].tobytes(),
-            "source": self.name,
-        }
+        return {**record, **known, "image": image}
 
     def _read(self, position: int) -> dict[str, Any]:
         """A record as stored, except for its image decoded."""
@@ -116,7 +161,7 @@ class Split:
                 if self._opened is None:
                     self._opened = _open(self._folder, self._split)
             data, features = self._opened
-            record = data[self._numbers[position]]
+            record = data[self.index.numbers[position]]
             return {name: _plain(record[name], features[name]) for name in record}
         except Exception as error:  # the record library raises many kinds
             raise self._damaged(position, str(error).strip()) from error
@@ -124,7 +169,7 @@ class Split:
     def _damaged(self, position: int, reason: str) -> errors.DataError:
         files = sorted(self._folder.glob(f"*-{self._split}.array_record-*"))
         return errors.DataError(
-            f"Record {self.ids[position]!r} (number {self._numbers[position]}) of "
+            f"Record {self.ids[position]!r} (number {self.index.numbers[position]}) of "
             f"{self.name} is damaged: {reason[:300]}. File: "
             f"{', '.join(map(str, files)) or self._folder}. "
             "Prepare the set again with --replace."

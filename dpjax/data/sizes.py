@@ -9,7 +9,7 @@ _SHOWN = 3
 def check(
     source: sources.Source, least: int, purpose: str, *, limit: int | None = None
 ) -> None:
-    """Raises if a picture is too small for its purpose; reads no picture.
+    """Raises if a picture is known to be too small for its purpose; reads no picture.
 
     `prepare` accepts smaller pictures than some tasks can use, and training would meet
     one of them late, the evaluation at its very end.
@@ -29,10 +29,12 @@ def check(
 
 
 def _complaint(part, least, purpose, limit):
+    if not part.index.is_complete:
+        return ""
     small = [
         (name, height, width)
         for name, (height, width) in zip(
-            part.ids[:limit], part.sizes[:limit].tolist(), strict=True
+            part.ids[:limit], part.index.sizes[:limit].tolist(), strict=True
         )
         if min(height, width) < least
     ]

@@ -10,13 +10,13 @@ import json
 import pathlib
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, preparation, records
+from dpjax.data import builders, preparation, published, records
 
 Role = Literal["train", "evaluate"]
 
@@ -80,10 +80,10 @@ def parse(reference: str) -> Reference:
 class Source(Sequence):
     """Decoded records of one or several splits, by position.
 
-    A record is a dict: `image` uint8 RGB [h, w, 3], `id` str, `fingerprint` bytes,
-    `source` str, and whatever targets the data set has; arrays are read-only.  Reading
-    is thread-safe; a copy sent to another process opens its own files and starts with
-    an empty cache.
+    A record is a dict: `image` uint8 RGB [h, w, 3], `id` str, `source` str, whatever
+    targets the data set has, and `fingerprint` bytes if `is_indexed`; arrays are
+    read-only.  Reading is thread-safe; a copy sent to another process opens its own
+    files and starts with an empty cache.
 
     Attributes:
         names: the references that were opened, with their splits.
@@ -141,7 +141,8 @@ class Source(Sequence):
             position: from 0; negative counts from the end.
 
         Returns:
-            `image`, `id`, `fingerprint`, `source`, and the targets of its data set.
+            `image`, `id`, `source`, the targets of its data set, and `fingerprint` if
+            it is known.
 
         Raises:
             DataError: the record is damaged.
@@ -191,21 +192,30 @@ class Source(Sequence):
         """
         return [name for part in self._parts for name in part.ids]
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether identity and size of every record are known without reading it."""
+        return all(part.index.is_complete for part in self._parts)
+
     def fingerprints(self) -> np.ndarray:
         """Returns the perceptual identity of each record, without reading images.
 
         Returns:
-            uint8 [n, 32].
+            uint8 [n, 32]; [0, 32] unless `is_indexed`.
         """
-        return np.concatenate([part.fingerprints for part in self._parts])
+        parts = self._parts if self.is_indexed else ()
+        none = np.zeros((0, records.FINGERPRINT_BYTES), np.uint8)
+        return np.concatenate([none, *(part.index.fingerprints for part in parts)])
 
     def sizes(self) -> np.ndarray:
         """Returns height and width of each record, without reading images.
 
         Returns:
-            int [n, 2], pixels.
+            int [n, 2], pixels; [0, 2] unless `is_indexed`.
         """
-        return np.concatenate([part.sizes for part in self._parts])
+        parts = self._parts if self.is_indexed else ()
+        none = np.zeros((0, 2), np.int64)
+        return np.concatenate([none, *(part.index.sizes for part in parts)])
 
     @property
     def parts(self) -> tuple[records.Split, ...]:
@@ -217,7 +227,10 @@ class Source(Sequence):
         """A hash over ids and identities in order: the same records, the same hash."""
         digest = hashlib.sha256()
         for part in self._parts:
-            for name, code in zip(part.ids, part.fingerprints, strict=True):
+            if not part.index.is_complete:
+                digest.update(part.index.stamp)
+                continue
+            for name, code in zip(part.ids, part.index.fingerprints, strict=True):
                 digest.update(name.encode() + b"\0" + code.tobytes())
         return digest.hexdigest()[:16]
 
@@ -285,7 +298,11 @@ def inspect(reference: str, *, directory: str | pathlib.Path | None = None) -> P
         UserError: a malformed source or an unknown data set.
         DataError: the set is not prepared.
     """
-    folder, metadata = _read_metadata(parse(reference), _absolute(directory))
+    parsed = parse(reference)
+    folder = preparation.locate(parsed.name, parsed.config, _absolute(directory))
+    if folder is not None and published.is_published(parsed.name, folder):
+        return Prepared(folder, published.counts(folder), [])
+    folder, metadata = _read_metadata(parsed, _absolute(directory))
     counts = {split: len(rows) for split, rows in metadata["index"].items()}
     return Prepared(folder, counts, metadata["skipped"])
 
@@ -298,14 +315,15 @@ def _absolute(directory: str | pathlib.Path | None) -> pathlib.Path:
 def _open_split(
     reference: Reference, role: Role, directory: pathlib.Path
 ) -> records.Split:
+    folder = preparation.locate(reference.name, reference.config, directory)
+    if folder is not None and published.is_published(reference.name, folder):
+        count = published.counts(folder)
+        split = _choose_split(reference, role, folder, count)
+        chosen = dataclasses.replace(reference, split=split)
+        return published.open_split(str(chosen), folder, split, reference.without)
     folder, metadata = _read_metadata(reference, directory)
     index = metadata["index"]
-    split = reference.split or _default_split(reference, role, index)
-    if split not in index:
-        raise errors.DataError(
-            f"{reference.name} has no split {split!r}; prepared in {folder}: "
-            f"{', '.join(index)}."
-        )
+    split = _choose_split(reference, role, folder, index)
     rows, without = index[split], reference.without
     known = {row[0] for row in rows}
     for name in without:
@@ -313,16 +331,30 @@ def _open_split(
             raise errors.unknown_name(
                 f"record of {reference.name}:{split}", name, known
             )
+    kept = {number: row for number, row in enumerate(rows) if row[0] not in without}
     return records.Split(
         str(dataclasses.replace(reference, split=split)),
         folder,
         split,
-        {number: row for number, row in enumerate(rows) if row[0] not in without},
-        metadata["units"],
+        records.Index.from_rows(kept),
+        units=metadata["units"],
+        classes=metadata["classes"],
     )
 
 
-def _default_split(reference: Reference, role: Role, index: dict[str, list]) -> str:
+def _choose_split(
+    reference: Reference, role: Role, folder: pathlib.Path, known: Mapping[str, Any]
+) -> str:
+    split = reference.split or _default_split(reference, role, known)
+    if split not in known:
+        raise errors.DataError(
+            f"{reference.name} has no split {split!r}; prepared in {folder}: "
+            f"{', '.join(known)}."
+        )
+    return split
+
+
+def _default_split(reference: Reference, role: Role, index: Mapping[str, Any]) -> str:
     wanted = "train" if role == "train" else "test"
     if wanted in index:
         return wanted
@@ -347,7 +379,8 @@ def _read_metadata(
     try:
         metadata = json.loads((folder / "metadata.json").read_text())
         found = {key: metadata[key] for key in ("index", "skipped")}
-        return folder, {**found, "units": metadata.get("units", {})}
+        later = {"units": {}, "classes": []}  # sets of older versions lack these
+        return folder, {k: metadata.get(k, v) for k, v in later.items()} | found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.DataError(
             f"The list of records {folder / 'metadata.json'} cannot be read ({error}). "

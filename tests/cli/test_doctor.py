@@ -1,5 +1,7 @@
 """`doctor` finds what was broken on purpose, and nothing where all is well."""
 
+import dataclasses
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -106,7 +108,8 @@ def test_another_picture_under_the_same_id_is_noticed(folder):
     source = sources.open_sources(["image_folder/mine:train"], directory=folder)
     codes = source.fingerprints().copy()
     codes[0] = ~codes[0] ^ np.arange(32, dtype=np.uint8)
-    source._parts[0].fingerprints = codes
+    part = source.parts[0]
+    part.index = dataclasses.replace(part.index, fingerprints=codes)
     found = health.examine(source)
     assert len(found.damaged) == 1
     assert "'0.png'" in found.damaged[0]

@@ -10,6 +10,8 @@ from dpjax import errors
 TABLE: dict[str, str] = {
     "photos": "dpjax.data.builders.photos:Photos",
     "image_folder": "dpjax.data.builders.image_folder:ImageFolder",
+    "class_folder": "dpjax.data.builders.class_folder:ClassFolder",
+    "imagenet2012": "dpjax.data.builders.imagenet:Imagenet2012",
     "bsds500": "dpjax.data.builders.restoration:Bsds500",
     "t91": "dpjax.data.builders.restoration:T91",
     "set5": "dpjax.data.builders.restoration:Set5",

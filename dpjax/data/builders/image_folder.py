@@ -13,7 +13,7 @@ from dpjax.data import identity, image_files
 from dpjax.data.builders import image_set
 
 DEFAULT_RATIO = 0.9
-_NAMED = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+NAMED = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class ImageFolder(image_set.ImageSet, skip_registration=True):
@@ -74,9 +74,9 @@ class ImageFolder(image_set.ImageSet, skip_registration=True):
             for path in image_files.find(folder)
         }
         if self._test_list is not None:
-            return _by_list(files, self._test_list)
+            return by_list(files, self._test_list)
         tops = {name.split("/")[0] for name in files if "/" in name}
-        if self._ratio is None and {"train", "test"} <= tops <= set(_NAMED):
+        if self._ratio is None and {"train", "test"} <= tops <= set(NAMED):
             return _by_folder(files)
         ratio = DEFAULT_RATIO if self._ratio is None else self._ratio
         copies = self._first_copies(files) if 0 < ratio < 1 else {}
@@ -104,11 +104,23 @@ def _by_folder(files: dict[str, pathlib.Path]) -> image_set.Splits:
     splits: image_set.Splits = {}
     for name, path in files.items():
         if "/" in name:
-            splits.setdefault(_NAMED[name.split("/")[0]], {})[name] = path
+            splits.setdefault(NAMED[name.split("/")[0]], {})[name] = path
     return splits
 
 
-def _by_list(files: dict[str, pathlib.Path], listing: pathlib.Path) -> image_set.Splits:
+def by_list(files: dict[str, pathlib.Path], listing: pathlib.Path) -> image_set.Splits:
+    """Returns files split by a list of those to test on.
+
+    Args:
+        files: path of each name.
+        listing: text file with a name on each line.
+
+    Returns:
+        "train" and "test", as far as they have files.
+
+    Raises:
+        DataError: the list cannot be read, or names a file that is not there.
+    """
     try:
         lines = listing.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:

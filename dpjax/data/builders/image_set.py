@@ -18,6 +18,7 @@ Splits = dict[str, dict[str, pathlib.Path]]
 BAD_LIST = "skipped"
 INDEX = "index"
 UNITS = "units"
+CLASSES = "classes"
 
 
 class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -37,6 +38,8 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             `Image`, float32 maps `Tensor` of shape (None, None), encoding "zlib".
         units: what one level of a stored target means; a record then holds float32, as
             metres where {"depth": 0.001} turns millimetres into them.
+        classes: what the labels of `label` or `labels` stand for, in their order; empty
+            for sets without.
         url_infos: checksums of downloads; empty.
     """
 
@@ -45,6 +48,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     source: ClassVar[str] = ""
     extra_features: ClassVar[dict[str, tfds.features.FeatureConnector]] = {}
     units: ClassVar[dict[str, float]] = {}
+    classes: tuple[str, ...] = ()
     url_infos: ClassVar[dict[str, Any]] = {}  # nothing is downloaded, no checksum file
 
     def __init__(
@@ -113,13 +117,14 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             metadata=tfds.core.MetadataDict(
-                {INDEX: {}, BAD_LIST: [], UNITS: self.units}
+                {INDEX: {}, BAD_LIST: [], UNITS: self.units, CLASSES: []}
             ),
             disable_shuffling=True,  # the pipeline shuffles; people read lists in order
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         splits = self.find(self.folder)
+        self.info.metadata[CLASSES] = list(self.classes)
         total = sum(len(files) for files in splits.values())
         done = iter(range(1, total + 1))
         return {
