@@ -214,7 +214,9 @@ class ScratchMask(Overlay):
             near = _squared_distance(h, w, curve) < (thickness / 2) ** 2
             return hidden | near, None
 
-        bare = jnp.zeros((h, w), bool)
+        # All False; made of a draw, because the train step tells apart what differs
+        # between devices from what does not.
+        bare = jnp.broadcast_to(target < 0, (h, w))
         return jax.lax.scan(draw, bare, (points, width))[0][..., None]
 
 
