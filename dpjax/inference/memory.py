@@ -33,6 +33,7 @@ def bytes_per_pixel(
     *,
     dtype: Any = jnp.float32,
     stride: int = 1,
+    side: int = 64,
 ) -> float:
     """Returns the most bytes that a call of the network holds for each input pixel.
 
@@ -42,12 +43,13 @@ def bytes_per_pixel(
         channels: channels of the image.
         dtype: type of the image.
         stride: sides of the image are multiples of it.
+        side: of the image, at least, pixels.
 
     Returns:
         Bytes for one pixel: input, output and live feature maps, with the workspace of
         the compiler; without the parameters.
     """
-    side = tiles.round_up(max(64, module.smallest_side), stride)
+    side = tiles.round_up(max(side, module.smallest_side), stride)
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), variables)
     image = jax.ShapeDtypeStruct((1, side, side, channels), dtype)
     traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(shapes, image)

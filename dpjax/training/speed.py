@@ -95,6 +95,7 @@ def measure_model(
     options: Mapping[str, Any] | None = None,
     devices: Sequence[jax.Device] | None = None,
     repeats: int = 5,
+    kinds: Sequence[str] = ("forward", "training"),
 ) -> dict[str, Speed]:
     """Returns how fast a network of the zoo predicts and learns.
 
@@ -108,9 +109,10 @@ def measure_model(
         options: fields of the network that differ from the named preset.
         devices: None takes all.
         repeats: measurements of each.
+        kinds: what is measured, of "forward" and "training".
 
     Returns:
-        "forward" and "training".
+        The speed of each kind.
 
     Raises:
         UserError: unknown model, or a batch that the devices cannot share.
@@ -124,9 +126,11 @@ def measure_model(
     mesh = jax.make_mesh(
         (len(devices),), (step.AXIS,), axis_types=(AxisType.Auto,), devices=devices
     )
-    module, variables = zoo.create_model(
-        name, compute_dtype=compute_dtype, **(options or {})
-    )
+    options = dict(options or {})
+    if "norm" in zoo.list_options(name):
+        # One program for all devices sees the whole batch: nothing is to be exchanged.
+        options.setdefault("norm", "device")
+    module, variables = zoo.create_model(name, compute_dtype=compute_dtype, **options)
     images = np.random.default_rng(0).random(
         (batch_size, *size, module.channels), np.float32
     )
@@ -135,26 +139,25 @@ def measure_model(
     forward = jax.jit(module.apply)
     tx = optax.adam(1e-4)
     learn = jax.jit(_update_of(module, tx), donate_argnums=0)
-    # Copies, since the update consumes what it is given.
-    state = jax.jit(lambda v: (jax.tree.map(jnp.copy, v), tx.init(v["params"])))(
-        variables
-    )
-    work = {
-        "forward": flops.count(forward, variables, images),
-        "training": flops.count(learn, state, images),
-    }
+    state = None
+    if "training" in kinds:
+        # Copies, since the update consumes what it is given.
+        state = jax.jit(lambda v: (jax.tree.map(jnp.copy, v), tx.init(v["params"])))(
+            variables
+        )
 
     def learn_on() -> Any:
         nonlocal state
         state, loss = learn(state, images)
         return loss
 
+    calls = {
+        "forward": (forward, variables, lambda: forward(variables, images)),
+        "training": (learn, state, learn_on),
+    }
+    work = {kind: flops.count(*calls[kind][:2], images) for kind in kinds}
     times = in_turns(
-        {
-            "forward": Candidate(lambda: forward(variables, images)),
-            "training": Candidate(learn_on),
-        },
-        repeats=repeats,
+        {kind: Candidate(calls[kind][2]) for kind in kinds}, repeats=repeats
     )
     return {
         kind: Speed(tuple(seconds), batch_size, work[kind])
