@@ -25,11 +25,11 @@ from dpjax.training import loop, speed
 def main() -> None:
     """Measures, prints a table and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=["rednet10", "rednet30"])
+    parser.add_argument("--models", nargs="+", default=["rednet10"])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=50)
     parser.add_argument("--steps", type=int, default=30, help="timed, in each round")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     measure.warn_if_busy()
     startup.open_backend(options.batch)
