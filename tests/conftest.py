@@ -1,6 +1,9 @@
 """Every test runs on eight simulated processor devices, alone and offline."""
 
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +93,29 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
         return path
 
     return make
+
+
+def _wait(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    while not condition():
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[1])
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def wait() -> Callable[[Callable[[], bool], subprocess.Popen], None]:
+    """Waits until a condition holds; fails with what the process said if it ends."""
+    return _wait
+
+
+@pytest.fixture(scope="session")
+def signal_at() -> Callable[..., str]:
+    """Sends a signal to a run once its log has a text; returns what the run said."""
+
+    def send(process, workdir, step, number=signal.SIGTERM, text='"step": {}, "gr'):
+        log = workdir / "metrics.jsonl"
+        _wait(lambda: log.exists() and text.format(step) in log.read_text(), process)
+        process.send_signal(number)
+        return process.communicate(timeout=120)[1]
+
+    return send

@@ -1,12 +1,9 @@
 """Real runs as real processes: what the reliability tests start, stop and compare."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,29 +91,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return probe.getsockname()[1]
-
-
-def _wait(condition: Callable[[], bool], process: subprocess.Popen) -> None:
-    while not condition():
-        if process.poll() is not None:
-            raise AssertionError(process.communicate()[1])
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def wait() -> Callable[[Callable[[], bool], subprocess.Popen], None]:
-    """Waits until a condition holds; fails with what the process said if it ends."""
-    return _wait
-
-
-@pytest.fixture
-def signal_at() -> Callable[..., str]:
-    """Sends a signal to a run once its log has a text; returns what the run said."""
-
-    def send(process, workdir, step, number=signal.SIGTERM, text='"step": {}, "gr'):
-        log = workdir / "metrics.jsonl"
-        _wait(lambda: log.exists() and text.format(step) in log.read_text(), process)
-        process.send_signal(number)
-        return process.communicate(timeout=120)[1]
-
-    return send
