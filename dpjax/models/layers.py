@@ -4,6 +4,7 @@ Padding is always given in pixels: "SAME" puts the odd pixel of a stride on the 
 side than PyTorch and Caffe do, which shifts features by one pixel.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -190,6 +191,16 @@ def max_pool(
         pads = [(pad, pad)] * 2
     else:
         raise errors.unknown_name("pool padding", pad, PoolPad.__args__)
+    if dilation > 1:  # JAX has no gradient of windows with holes
+        x = jnp.pad(x, [(0, 0), *pads, (0, 0)], constant_values=-jnp.inf)
+        for axis in (1, 2):
+            end = x.shape[axis] - reach
+            taps = [
+                lax.slice_in_dim(x, start, start + end, stride, axis)
+                for start in range(0, reach + 1, dilation)
+            ]
+            x = functools.reduce(jnp.maximum, taps)
+        return x
     return lax.reduce_window(
         x,
         -jnp.inf,
@@ -197,7 +208,6 @@ def max_pool(
         window_dimensions=(1, window, window, 1),
         window_strides=(1, stride, stride, 1),
         padding=[(0, 0), *pads, (0, 0)],
-        window_dilation=(1, dilation, dilation, 1),
     )
 
 

@@ -24,6 +24,7 @@ from dpjax.models import (
     inception_v4,
     rednet,
     resnet,
+    wide_resnet,
 )
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
@@ -43,6 +44,14 @@ _RESTORATION: dict[str, Callable[..., nn.Module]] = {
     "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
 }
 
+
+def _wide(name: str, **options: Any) -> Callable[..., nn.Module]:
+    """A network by the paper's name for it."""
+    return functools.partial(
+        wide_resnet.WideResNet, **wide_resnet.parse(name), **options
+    )
+
+
 # These give a feature pyramid, {stride: map}; with a head they are classifiers.
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "inception_resnet_v2": inception_resnet_v2.InceptionResNetV2,
@@ -50,6 +59,15 @@ _BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet50": functools.partial(resnet.ResNet, blocks=(3, 4, 6, 3)),
     "resnet101": functools.partial(resnet.ResNet, blocks=(3, 4, 23, 3)),
     "resnet152": functools.partial(resnet.ResNet, blocks=(3, 8, 36, 3)),
+    "wide_resnet_16": _wide("224-0-1-1-1-1-1-1"),
+    "wide_resnet_a": _wide("224-0-3-3-6-3-1-1"),
+    "wide_resnet_a1": _wide("224-0-3-3-6-3-1-1", halving="conv"),
+    "wide_resnet_a2": _wide("224-0-3-3-6-3-1-1", halving="mixed"),
+    "wide_resnet_b": _wide("224-0-1-1-1-3-1-1"),
+    "wide_resnet_c": _wide("112-1-1-1-1-13-1-1"),
+    "wide_resnet_d": _wide("112-1-1-1-1-9-1-1"),
+    "wide_resnet_e": _wide("112-1-1-1-1-5-1-1"),
+    "wide_resnet_f": _wide("56-1-1-1-1-9-1-1"),
 }
 
 # What a name changes about the classifier on its backbone.
