@@ -38,7 +38,7 @@ def check_matches(
     wanted = _shapes(
         jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
     )
-    paths = [p for p in {**wanted, **given} if not _is_skipped(p, skip)]
+    paths = [p for p in {**wanted, **given} if not is_skipped(p, skip)]
     wrong = [p for p in paths if given.get(p) != wanted.get(p)]
     if not wrong:
         return
@@ -86,11 +86,11 @@ def merge(
     loaded = traverse_util.flatten_dict(variables, sep="/")
     start = traverse_util.flatten_dict(fresh, sep="/")
     for pattern in skip:
-        if not any(_is_skipped(path, (pattern,)) for path in start):
+        if not any(is_skipped(path, (pattern,)) for path in start):
             folders = {_short(path).rsplit("/", 1)[0] + "/*" for path in start}
             raise errors.unknown_name("pattern of arrays to skip", pattern, folders)
     return traverse_util.unflatten_dict(
-        {p: v if _is_skipped(p, skip) else loaded[p] for p, v in start.items()},
+        {p: v if is_skipped(p, skip) else loaded[p] for p, v in start.items()},
         sep="/",
     )
 
@@ -113,6 +113,19 @@ def describe(module: nn.Module) -> str:
     return f"{type(module).__name__}({', '.join(changed)})"
 
 
+def is_skipped(path: str, skip: Sequence[str]) -> bool:
+    """Returns whether patterns leave out an array.
+
+    Args:
+        path: of the array, such as "params/head/fc/kernel".
+        skip: patterns, with or without the collection: "head/*".
+
+    Returns:
+        True if one of them fits.
+    """
+    return any(fnmatch.fnmatch(p, s) for s in skip for p in (path, _short(path)))
+
+
 def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     flat = traverse_util.flatten_dict(variables, sep="/")
     return {path: tuple(np.shape(value)) for path, value in flat.items()}
@@ -121,10 +134,6 @@ def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _short(path: str) -> str:
     """Paths of parameters are shown as people write them, without the collection."""
     return path.removeprefix("params/")
-
-
-def _is_skipped(path: str, skip: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatch(p, s) for s in skip for p in (path, _short(path)))
 
 
 def _text(shape: tuple[int, ...] | None) -> str:

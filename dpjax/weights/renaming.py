@@ -17,6 +17,7 @@ from flax import traverse_util
 
 from dpjax import errors
 from dpjax.models import zoo
+from dpjax.weights import matching
 
 _SHOWN = 8
 # What wrappers put before every name.
@@ -27,6 +28,11 @@ _LEAVES = {
     "bias": ("params/{}/bias",),
     "running_mean": ("batch_stats/{}/mean",),
     "running_var": ("batch_stats/{}/var",),
+    # MXNet's
+    "gamma": ("params/{}/scale",),
+    "beta": ("params/{}/bias",),
+    "moving_mean": ("batch_stats/{}/mean",),
+    "moving_var": ("batch_stats/{}/var",),
 }
 
 
@@ -38,10 +44,12 @@ class Layout:
         rules: regular expression of a module's name there, to the path here; the first
             that fits the whole name is taken.
         ignored: regular expressions of names that say nothing about the network.
+        name: regular expression of a whole name; its groups are module and leaf.
     """
 
     rules: Mapping[str, str]
     ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
+    name: str = r"(.*)\.(.*)"
 
     def path(self, module: str) -> str | None:
         """Returns where a module is here.
@@ -63,6 +71,8 @@ def variables(
     arrays: Mapping[str, np.ndarray],
     module: nn.Module,
     layouts: Mapping[str, Layout],
+    *,
+    skip: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Returns a network's variables from the arrays of a public checkpoint.
 
@@ -74,9 +84,11 @@ def variables(
             taken away.
         module: the network they are for; its shapes are not checked here.
         layouts: what the names may follow, by the name of the layout.
+        skip: patterns of our paths that the checkpoint may have or lack, such as
+            "head/*"; `matching.merge` fills them with fresh values.
 
     Returns:
-        {"params": ..., "batch_stats": ...}, float32.
+        {"params": ..., "batch_stats": ...}, float32, without what is skipped.
 
     Raises:
         DataError: names that no layout explains, or arrays that are missing.
@@ -85,7 +97,7 @@ def variables(
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
     wanted = traverse_util.flatten_dict(shapes, sep="/")
     attempts = {
-        name: _places(arrays, wanted, layout) for name, layout in layouts.items()
+        name: _places(arrays, wanted, layout, skip) for name, layout in layouts.items()
     }
     name, (places, unknown, missing) = min(
         attempts.items(), key=lambda item: len(item[1][1]) + len(item[1][2])
@@ -122,21 +134,29 @@ def _places(
     arrays: Mapping[str, np.ndarray],
     wanted: Mapping[str, Any],
     layout: Layout,
+    skip: Sequence[str],
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Where each array belongs, the names that are not understood, and the gaps."""
     places, unknown = {}, []
     for name in arrays:
         if any(re.fullmatch(pattern, name) for pattern in layout.ignored):
             continue
-        stem, _, leaf = name.rpartition(".")
-        path = layout.path(stem)
-        choices = [t.format(path) for t in _LEAVES.get(leaf, ())] if path else []
+        parts = re.fullmatch(layout.name, name)
+        path = layout.path(parts[1]) if parts else None
+        choices = [t.format(path) for t in _LEAVES.get(parts[2], ())] if path else []
+        if any(matching.is_skipped(choice, skip) for choice in choices):
+            continue
         target = next((c for c in choices if c in wanted), None)
         if target is None or target in places:
             unknown.append(name)
         else:
             places[target] = name
-    return places, unknown, [path for path in wanted if path not in places]
+    missing = [
+        path
+        for path in wanted
+        if path not in places and not matching.is_skipped(path, skip)
+    ]
+    return places, unknown, missing
 
 
 def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray:
