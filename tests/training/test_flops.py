@@ -8,6 +8,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh
 from jax.sharding import PartitionSpec as P
 
+from dpjax.models import zoo
 from dpjax.training import flops
 
 
@@ -83,3 +84,33 @@ def test_below_shard_map_it_is_the_share_of_one_device():
         lambda a, b: a @ b, mesh=mesh, in_specs=(P("batch"), P()), out_specs=P("batch")
     )
     assert flops.count(mapped, _shape(8, 3), _shape(3, 5)) == 2 * 2 * 3 * 5
+
+
+# Multiplications with an addition, in units of 10^9, at the side of the paper.
+GMAC = {
+    "resnet50": (224, 4.089),
+    "resnet101": (224, 7.801),
+    "resnet152": (224, 11.514),
+    "inception_v4": (299, 12.254),
+    "inception_resnet_v2": (299, 13.156),
+    "wide_resnet_a": (224, 49.519),
+    "wide_resnet_a1": (224, 49.519),
+    "wide_resnet_a2": (224, 49.519),
+    "wide_resnet_b": (224, 16.224),
+    "wide_resnet_16": (224, 12.525),
+    "wide_resnet_c": (112, 11.342),
+    "wide_resnet_d": (112, 9.493),
+    "wide_resnet_e": (112, 7.643),
+    "wide_resnet_f": (56, 7.164),
+}
+
+
+@pytest.mark.parametrize("name", GMAC)
+def test_classifiers_cost_what_is_published(name):
+    side, wanted = GMAC[name]
+    module = zoo.create_module(name)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    assert flops.count(module.apply, shapes, image) / 2e9 == pytest.approx(
+        wanted, abs=6e-4
+    )
