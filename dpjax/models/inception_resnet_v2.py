@@ -10,7 +10,8 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax.models import inception, layers
-from dpjax.models.inception import Conv
+
+Conv = inception.Conv
 
 _STEM = {
     "conv2d_1a": Conv(32, 3, stride=2, is_valid=True),

@@ -7,7 +7,9 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax.models import inception, layers
-from dpjax.models.inception import Conv, Fork
+
+Conv = inception.Conv
+Fork = inception.Fork
 
 # Figure 3, in three parts between which the first maps of a stride lie.
 _STEM = (
