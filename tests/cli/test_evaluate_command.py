@@ -13,10 +13,10 @@ import pytest
 
 from dpjax import config, errors
 from dpjax.cli import evaluate as command
+from dpjax.cli import experiments
 from dpjax.cli import report as report_command
-from dpjax.data import degradations, sources
+from dpjax.data import sources
 from dpjax.inference import receipts, report
-from dpjax.tasks import restoration
 from dpjax.training import workdir
 from dpjax.weights import store
 
@@ -48,16 +48,9 @@ def run(tmp_path_factory, tiny_weights):
         for suffix in (".safetensors", ".json"):
             data = path.with_suffix(suffix).read_bytes()
             (folder / "weights" / f"{name}{suffix}").write_bytes(data)
-    noise = degradations.GaussianNoise((25.0, 25.0))
-    experiment = config.Experiment(
-        task=restoration.Restoration((noise,), (noise,), space="gray"),
-        model=config.Model("rednet10", {"widths": 4}),
-        data=config.Data(("photos:train",), ("photos:test",)),
-        evaluation=config.Evaluation("dncnn", limit=2),
-        optim=config.Optim(),
-        total_steps=1,
-    )
-    (folder / "config.json").write_text(json.dumps(config.encode(experiment)))
+    (folder.parent / "small.py").write_text(CONFIG)
+    experiment = experiments.read_config(str(folder.parent / "small.py"))
+    workdir.write_experiment(folder, experiment)
     return folder
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -82,12 +83,23 @@ def test_resume_at_any_step(photos, step):
     assert same(take(photos, 3, start=step * 6), whole[step:])
 
 
-def test_a_far_position_costs_no_more_than_a_near_one(photos):
+def test_a_far_position_draws_no_epoch_before_it(photos, monkeypatch):
     start = 10**9 - 10**9 % 6
-    begin = time.perf_counter()
+    draw, drawn = np.random.default_rng, []
+
+    def listen(seed):
+        drawn.append(list(seed))
+        return draw(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", listen)
     batch = take(photos, 1, start=start)[0]
-    assert time.perf_counter() - begin < 2
+    epochs = {seed[1] for seed in drawn if len(seed) == 3}  # (seed, epoch, length)
+    assert start // 16 in epochs
+    assert min(epochs) == start // 16
     assert batch["position"][0] == start
+    record = photos[pipeline.Order(16, 7)[start]]
+    wanted = crop(record, np.random.default_rng([7, start]))
+    np.testing.assert_array_equal(batch["image"][0], wanted["image"])
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -113,10 +125,14 @@ def test_cache_does_not_change_the_stream(photos):
     assert same(take(photos.with_cache(0), 3), take(photos, 3))
 
 
-def test_a_set_smaller_than_the_batch_goes_round(photos):
+def test_a_set_smaller_than_the_batch_goes_round():
     two = sources.open_sources(["photos:test-coffee"])
-    batch = take(two, 1)[0]
-    assert batch["image"].shape[0] == 6
+    batch, order = take(two, 1)[0], pipeline.Order(2, 7)
+    records = [order[i] for i in range(6)]
+    assert [set(records[i : i + 2]) for i in (0, 2, 4)] == [{0, 1}] * 3
+    for i, number in enumerate(records):
+        wanted = crop(two[number], np.random.default_rng([7, i]))
+        np.testing.assert_array_equal(batch["image"][i], wanted["image"])
 
 
 def test_a_stream_closes_once_and_for_all(photos):
@@ -175,18 +191,23 @@ def test_prefetch_keeps_the_order_and_runs_ahead():
     assert list(prefetch) == [10, 20, 30, 40]
 
 
-def test_prefetch_counts_the_time_it_waits():
-    def slow():
-        for i in range(3):
-            time.sleep(0.05)
-            yield i
+def test_prefetch_counts_the_time_it_waits_for_batches_alone(monkeypatch):
+    now = [0.0]  # a clock that only the pipeline and the transfer below turn
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(pipeline, "time", clock)
 
-    prefetch = pipeline.device_prefetch(slow(), lambda batch: batch, size=0)
-    next(prefetch)
-    assert 0.05 <= prefetch.waited_s < 0.5
-    fast = pipeline.device_prefetch(iter(range(3)), lambda batch: batch)
-    list(fast)
-    assert fast.waited_s < 0.05
+    def host():
+        for seconds in (3.0, 0.0, 2.0):
+            now[0] += seconds
+            yield seconds
+
+    def transfer(batch):
+        now[0] += 100.0
+        return batch
+
+    prefetch = pipeline.device_prefetch(host(), transfer, size=0)
+    waited = [prefetch.waited_s for _ in prefetch]
+    assert waited == [3.0, 3.0, 5.0]
 
 
 def test_prefetch_closes_the_pipeline(photos):

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from dpjax import errors
@@ -41,13 +40,35 @@ def test_largest_window_is_a_multiple_within_budget_and_bounds():
         memory.largest_window(63 * 63 * 10, 10.0, **options)
 
 
-def test_the_budget_of_a_host_does_not_change_with_its_load():
-    budget = memory.available(jax.devices()[0])
-    assert 1 << 20 < budget <= 4 << 30
-    held = np.ones(200 << 20, np.uint8)
-    assert memory.available(jax.devices()[0]) == budget
-    assert held.any()
-    assert memory.free_on_host() > 1 << 20
+@pytest.mark.parametrize(("total", "budget"), [(8, 2), (16, 4), (512, 4)])
+def test_the_budget_of_a_host_depends_on_its_size_not_on_its_load(
+    monkeypatch, tmp_path, total, budget
+):
+    table, read = tmp_path / "meminfo", open
+
+    def host_with(free_kib):
+        table.write_text(f"MemTotal: {total << 20} kB\nMemAvailable: {free_kib} kB\n")
+        monkeypatch.setattr(
+            "builtins.open",
+            lambda path, *more, **options: read(
+                table if path == "/proc/meminfo" else path, *more, **options
+            ),
+        )
+        return memory.available(jax.devices()[0]), memory.free_on_host()
+
+    assert host_with(300) == (budget << 30, 300 << 10)
+    assert host_with(5 << 20) == (budget << 30, 5 << 30)
+
+
+def test_a_system_without_that_table_is_asked_for_its_pages(monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    pages = {"SC_PHYS_PAGES": 1 << 20, "SC_AVPHYS_PAGES": 1 << 10, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr("builtins.open", missing)
+    monkeypatch.setattr(memory.os, "sysconf", pages.__getitem__)
+    assert memory.available(jax.devices()[0]) == 1 << 30
+    assert memory.free_on_host() == 4 << 20
 
 
 def test_an_accelerator_gives_half_of_its_memory():
