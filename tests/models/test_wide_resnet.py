@@ -293,11 +293,9 @@ def test_receptive_field(name, options, side):
 @pytest.mark.parametrize(
     ("units", "options"),
     [
-        (FEW, {"halving": "conv"}),
         (FEW, {"halving": "conv", "output_stride": 8}),
         (FEW, {"halving": "pool"}),
-        (FEW, {"halving": "pool", "pool_pad": "symmetric", "output_stride": 16}),
-        (FEW, {"halving": "mixed"}),
+        (FEW, {"halving": "mixed", "pool_pad": "symmetric"}),
         ((1, *FEW[1:]), {"halvings": 4}),
         ((1, *FEW[1:]), {"halvings": 3, "halving": "conv"}),
     ],
@@ -359,121 +357,89 @@ def test_black_gives_the_bias_of_the_head():
 
 
 def test_kernels_start_with_the_variance_of_their_inputs():
-    module = _net(width=1 / 8)
-    init = jax.jit(module.init, compiler_options=FAST)
-    params = init(jax.random.key(0), _images(8, 8))["params"]
-    for path in ("b4_0/conv_a", "b5_0/conv_b", "b5_0/proj", "b7_0/conv_c"):
-        unit, layer = path.split("/")
-        kernel = np.asarray(params[unit][layer]["kernel"])
+    unit = wide_resnet.Unit((32, 64, 128), has_projection=True)
+    init = jax.jit(unit.init, static_argnums=2, compiler_options=FAST)
+    params = init(jax.random.key(0), _images(4, 4, 96), False)["params"]
+    for layer in ("conv_a", "conv_b", "conv_c", "proj"):
+        kernel = np.asarray(params[layer]["kernel"])
         he = np.sqrt(2 / np.prod(kernel.shape[:-1]))
-        assert kernel.std() == pytest.approx(he, rel=0.03), path
+        assert kernel.std() == pytest.approx(he, rel=0.05), layer
         assert np.abs(kernel).max() > 3 * he  # it is not cut off
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"halving": "conv", "output_stride": 8},
-        {"halving": "pool", "output_stride": 8},  # with dilated pools
-        {"halving": "mixed", "units": (1, *FEW[1:])},
-    ],
-)
-def test_every_parameter_has_a_gradient_with_frozen_statistics(options):
-    module = _net(norm="frozen", **options)
-    variables = _random(tuple(module.units))
+def test_dilated_pools_pass_gradients_and_frozen_statistics_stay():
+    module = _net(norm="frozen", output_stride=8)
     images = _images(34, 40)
 
     def loss(params):
         pyramid, changed = module.apply(
-            {**variables, "params": params}, images, train=True, mutable=["batch_stats"]
+            {**_random(), "params": params}, images, train=True, mutable=["batch_stats"]
         )
-        return jnp.sum(pyramid[max(pyramid)] ** 2), changed
+        return jnp.sum(pyramid[8] ** 2), changed
 
-    slopes, changed = jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)(
-        variables["params"]
-    )
+    slope = jax.jit(jax.grad(loss, has_aux=True), compiler_options=FAST)
+    slopes, changed = slope(_random()["params"])
     for path, slope in jax.tree_util.tree_leaves_with_path(slopes):
         assert np.isfinite(slope).all(), path
         assert np.abs(slope).max() > 0, path
     jax.tree.map(
-        np.testing.assert_array_equal, changed["batch_stats"], variables["batch_stats"]
+        np.testing.assert_array_equal, changed["batch_stats"], _random()["batch_stats"]
     )
 
 
 def test_recomputing_units_changes_no_gradient():
-    images = _images(32, 32)
     units = (0, 1, 1, 1, 1, 1, 1)
 
-    def slopes(remat):
+    def slope(remat):
         module = _net(units=units, remat=remat, norm="frozen", unit_dropout=(0.3, 0.5))
 
-        def loss(params):
-            pyramid = module.apply(
-                {**_random(units), "params": params},
-                images,
-                train=True,
-                rngs={"dropout": jax.random.key(3)},
-            )
+        def loss(images, variables):
+            keys = {"dropout": jax.random.key(3)}
+            pyramid = module.apply(variables, images, train=True, rngs=keys)
             return jnp.sum(pyramid[32] ** 2)
 
-        slope = jax.grad(loss)
-        text = str(jax.make_jaxpr(slope)(_random(units)["params"]))
+        given = _images(32, 32), _random(units)
+        text = str(jax.make_jaxpr(jax.grad(loss))(*given))
         assert ("checkpoint" in text or "remat" in text) == remat
-        leaves = jax.jit(slope, compiler_options=FAST)(_random(units)["params"])
-        return jax.tree.leaves(leaves)
+        return jax.jit(jax.grad(loss), compiler_options=FAST)(*given)
 
-    for one, two in zip(slopes(False), slopes(True), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4 * np.abs(one).max())
+    assert peers.relative_error(slope(True), slope(False)) < 1e-5
 
 
-def test_dropout_is_element_wise_and_only_in_the_last_levels():
-    module = _net(norm="frozen", output_stride=8, unit_dropout=(0.3, 0.5), width=1 / 8)
-    images = _images(96, 96)
-    variables = _random(width=1 / 8)
+def test_dropout_is_element_wise_before_the_last_convolutions_of_b6_and_b7():
+    module = _net(norm="frozen", output_stride=8, unit_dropout=(0.3, 0.5))
 
-    @functools.partial(jax.jit, static_argnums=0, compiler_options=FAST)
-    def dropped(train):
+    @functools.partial(jax.jit, compiler_options=FAST)
+    def outputs(variables, images):
         _, kept = module.apply(
             variables,
             images,
-            train=train,
+            train=True,
             rngs={"dropout": jax.random.key(0)},
             mutable=["intermediates"],
-            capture_intermediates=lambda m, _: isinstance(m, nn.Dropout),
+            capture_intermediates=lambda m, _: isinstance(m, nn.Dropout | nn.BatchNorm),
         )
-        return kept["intermediates"]
+        return traverse_util.flatten_dict(kept["intermediates"], sep="/")
 
-    on, off = (
-        {
-            path.split("/")[0]: np.asarray(value[0])
-            for path, value in traverse_util.flatten_dict(dropped(t), sep="/").items()
-            if "Dropout" in path
-        }
-        for t in (True, False)
-    )
-    assert set(on) == {f"b{i}_{j}" for i in range(2, 8) for j in range(FEW[i - 1])}
-    np.testing.assert_array_equal(on["b5_1"], off["b5_1"])
-    here = off["b6_0"] > 0
-    left_out = here & (on["b6_0"] == 0)
-    assert left_out.sum() / here.sum() == pytest.approx(0.3, abs=0.03)
-    np.testing.assert_allclose(
-        on["b6_0"][here & ~left_out], off["b6_0"][here & ~left_out] / 0.7, rtol=1e-5
-    )
-    # Some of nearly every channel and of nearly every pixel is left out, never all.
-    by_channel = left_out.sum(axis=(0, 1, 2)) / np.maximum(here.sum(axis=(0, 1, 2)), 1)
-    many = here.sum(axis=(0, 1, 2)) > 50
-    assert many.any()
-    assert ((by_channel[many] > 0.05) & (by_channel[many] < 0.6)).all()
-    lost = (off["b7_0"] > 0) & (on["b7_0"] == 0)
-    assert 0.4 < lost.sum() / (off["b7_0"] > 0).sum() < 0.8  # its input lost some too
-
-
-def test_half_precision_is_near():
-    images = _images(64, 64)
-    module = _net(output_stride=8)
-    one = _pyramid(module, images)
-    two = _pyramid(module.clone(dtype=jnp.bfloat16), images)
-    for stride, features in one.items():
-        assert two[stride].dtype == jnp.bfloat16
-        error = peers.relative_error(two[stride].astype(np.float32), features)
-        assert 0 < error < 0.05
+    found = outputs(_random(), _images(80, 80))
+    for level, count in enumerate(FEW, 1):
+        for i in range(count):
+            last = "c" if level > 5 else "b"
+            (before,) = found[f"b{level}_{i}/bn_{last}/__call__"]
+            (after,) = found[f"b{level}_{i}/Dropout_0/__call__"]
+            before = np.maximum(before, 0)
+            share = {6: 0.3, 7: 0.5}.get(level)
+            if share is None:
+                np.testing.assert_array_equal(after, before)
+                continue
+            lost = (before > 0) & (after == 0)
+            kept = (before > 0) & ~lost
+            assert lost.sum() / (lost | kept).sum() == pytest.approx(share, abs=0.03)
+            np.testing.assert_allclose(
+                after[kept], before[kept] / (1 - share), rtol=1e-5
+            )
+            for axes in ((0, 1, 2), 3):  # of each channel, of each pixel
+                many = (lost | kept).sum(axes) > 30
+                assert many.any()
+                assert lost.any(axes)[many].all()
+                assert kept.any(axes)[many].all()
