@@ -36,8 +36,8 @@ def train_stream(
 ) -> "Stream":
     """Returns this process's share of the endless stream of training batches.
 
-    Global batch t holds positions t*B ... (t+1)*B-1; process p of P gets positions
-    t*B + p, t*B + p + P, ...
+    Global batch t holds positions t*B ... (t+1)*B-1; process p of P gets the p-th of P
+    equal runs of them, so that neighbours stay together.
 
     Args:
         source: the records.
@@ -257,12 +257,15 @@ class _Share:
     start: int
     process_index: int
     process_count: int
+    batch_size: int
 
     def __len__(self) -> int:
         return _ENDLESS
 
     def __getitem__(self, place: int) -> dict[str, np.ndarray]:
-        position = self.start + self.process_index + place * self.process_count
+        own = self.batch_size // self.process_count
+        batch, row = divmod(place, own)
+        position = self.start + batch * self.batch_size + self.process_index * own + row
         rng = np.random.default_rng([self.order.seed, position])
         example = self.transform(self.source[self.order[position]], rng)
         return {
@@ -287,7 +290,9 @@ def _dataset(
         _parse_flags()
         source = source.with_cache(source.cache_bytes // data.workers)
     order = Order(len(source), seed)
-    share = _Share(source, order, transform, start, process_index, process_count)
+    share = _Share(
+        source, order, transform, start, process_index, process_count, data.batch_size
+    )
     dataset = grain.MapDataset.source(share)
     dataset = dataset.batch(data.batch_size // process_count, drop_remainder=True)
     dataset = dataset.to_iter_dataset(

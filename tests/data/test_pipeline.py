@@ -110,9 +110,9 @@ def test_processes_share_each_global_batch(photos, count):
         for p in range(count)
     ]
     for step, batch in enumerate(whole):
-        for p in range(count):
-            for name, array in parts[p][step].items():
-                np.testing.assert_array_equal(array, batch[name][p::count])
+        for name, array in batch.items():
+            shares = [part[step][name] for part in parts]
+            np.testing.assert_array_equal(np.concatenate(shares), array)
 
 
 def test_threads_and_workers_do_not_change_the_stream(photos):
