@@ -74,11 +74,14 @@ class Optim:
         drop_at: updates at which "step" multiplies by `drop_by`.
         drop_by: factor of "step".
         momentum: of "sgd".
+        nesterov: momentum of "sgd" looks ahead, as torch.optim.SGD does.
         b1: first-moment decay of "adam" and "adamw".
         b2: second-moment decay of "adam" and "adamw".
         eps: denominator constant of "adam" and "adamw".
         weight_decay: decoupled for "adamw"; added to the gradient otherwise.
         no_decay: parameter paths, as patterns, that are not decayed.
+        lr_factors: parameter paths, as patterns, and what their learning rate is
+            multiplied by; the first that fits counts.
         clip_norm: largest global norm of a gradient; None leaves it alone.
         accumulate: micro-batches whose gradients are summed into one update.
         ema_decay: decay of the averaged parameters that are evaluated; 0 for none.
@@ -93,11 +96,13 @@ class Optim:
     drop_at: tuple[int, ...] = ()
     drop_by: float = 0.1
     momentum: float = 0.9
+    nesterov: bool = False
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
     weight_decay: float = 0.0
     no_decay: tuple[str, ...] = ("*/bias", "*/scale")
+    lr_factors: dict[str, float] = dataclasses.field(default_factory=dict)
     clip_norm: float | None = None
     accumulate: int = 1
     ema_decay: float = 0.0
@@ -207,6 +212,12 @@ def check(experiment: Experiment) -> None:
             optim.clip_norm,
             "above 0, or None",
             lambda v: v is None or v > 0,
+        ),
+        (
+            "optim.lr_factors",
+            optim.lr_factors,
+            "at least 0",
+            lambda v: all(factor >= 0 for factor in v.values()),
         ),
         ("optim.accumulate", optim.accumulate, "at least 1", lambda v: v >= 1),
         ("optim.ema_decay", optim.ema_decay, "in [0, 1)", lambda v: 0 <= v < 1),

@@ -1,6 +1,7 @@
 """The update rule of a run, put together from optax."""
 
 import fnmatch
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optax
@@ -83,7 +84,8 @@ def make_optimiser(
         An optax transformation.
 
     Raises:
-        UserError: a negative learning rate, a drop factor or decay out of range.
+        UserError: a negative learning rate, a drop factor or decay out of range, or
+            Nesterov's momentum where there is none.
     """
     if not optim.lr > 0:
         raise errors.UserError(f"optim.lr must be positive, got {optim.lr}.")
@@ -91,6 +93,11 @@ def make_optimiser(
         raise errors.UserError(
             f"optim.ema_decay must lie in [0, 1), got {optim.ema_decay}. "
             "0 turns averaging off."
+        )
+    if optim.nesterov and (optim.name != "sgd" or not optim.momentum):
+        raise errors.UserError(
+            'optim.nesterov is a momentum of "sgd"; got '
+            f"{optim.name} with momentum {optim.momentum}. Turn it off."
         )
     mask = lambda params: decay_mask(params, optim.no_decay)  # noqa: E731
     decay = optax.add_decayed_weights(optim.weight_decay, mask)
@@ -100,10 +107,32 @@ def make_optimiser(
     if optim.weight_decay and optim.name != "adamw":
         chain.append(decay)
     if optim.name == "sgd":
-        chain.append(optax.trace(decay=optim.momentum))
+        chain.append(optax.trace(optim.momentum, nesterov=optim.nesterov))
     else:
         chain.append(optax.scale_by_adam(optim.b1, optim.b2, optim.eps))
     if optim.weight_decay and optim.name == "adamw":
         chain.append(decay)
     chain.append(optax.scale_by_learning_rate(make_schedule(optim, total_steps)))
+    if optim.lr_factors:
+        chain.append(optax.stateless(_scale_by(optim.lr_factors)))
     return optax.chain(*chain)
+
+
+def _scale_by(factors: Mapping[str, float]) -> Callable[[Any, Any], Any]:
+    def scale(updates, params):
+        flat = traverse_util.flatten_dict(updates, sep="/")
+        for pattern in factors:
+            if not fnmatch.filter(flat, pattern):
+                raise errors.UserError(
+                    f"optim.lr_factors names {pattern!r}, which fits no parameter. "
+                    f"They are called like {next(iter(flat))!r}."
+                )
+        scaled = {path: value * _factor(path, factors) for path, value in flat.items()}
+        return traverse_util.unflatten_dict(scaled, sep="/")
+
+    return scale
+
+
+def _factor(path: str, factors: Mapping[str, float]) -> float:
+    fitting = (v for p, v in factors.items() if fnmatch.fnmatch(path, p))
+    return next(fitting, 1.0)

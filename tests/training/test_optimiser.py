@@ -3,12 +3,15 @@
 import dataclasses
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import traverse_util
 
 from dpjax import config, errors
+from dpjax.models import zoo
 from dpjax.training import optimiser
 
 
@@ -82,6 +85,73 @@ def test_sgd_decays_kernels_but_not_biases():
         trace = g + 0.01 * x * np.array([1, 1, 0]) + 0.9 * trace
         x = x - 0.1 * trace
     np.testing.assert_allclose(_descend(optim, _GRADIENTS), x, rtol=1e-5)
+
+
+@pytest.mark.torch
+def test_nesterov_is_that_of_torch_with_a_linear_schedule():
+    """The update of "Wider or Deeper": decay of kernels only, lr 0.1 (1 - t / T)."""
+    torch = pytest.importorskip("torch")
+    kernel = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    bias = torch.nn.Parameter(torch.tensor([3.0], dtype=torch.float64))
+    groups = [
+        {"params": [kernel], "weight_decay": 0.01},
+        {"params": [bias], "weight_decay": 0.0},
+    ]
+    peer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
+    linear = torch.optim.lr_scheduler.LambdaLR(peer, lambda t: 1 - t / 10)
+    for g in _GRADIENTS:
+        kernel.grad, bias.grad = torch.tensor(g[:2]), torch.tensor(g[2:])
+        peer.step()
+        linear.step()
+    want = torch.cat([kernel, bias]).detach().numpy()
+    rule = {"schedule": "polynomial", "power": 1.0, "weight_decay": 0.01}
+    optim = config.Optim("sgd", lr=0.1, momentum=0.9, nesterov=True, **rule)
+    np.testing.assert_allclose(_descend(optim, _GRADIENTS), want, rtol=1e-5)
+    plain = dataclasses.replace(optim, nesterov=False)
+    assert np.abs(_descend(plain, _GRADIENTS) - want).max() > 0.01
+
+
+def test_a_polynomial_of_power_one_is_a_line_to_its_floor():
+    optim = config.Optim(lr=0.1, schedule="polynomial", power=1.0, end_lr=1e-6)
+    schedule = optimiser.make_schedule(optim, 450_000)
+    assert float(schedule(0)) == pytest.approx(0.1, rel=1e-6)
+    assert float(schedule(225_000)) == pytest.approx(0.05, rel=1e-4)
+    for late in (450_000, 500_000):
+        assert float(schedule(late)) == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_nesterov_without_momentum_is_refused():
+    for optim in (
+        config.Optim("adam", nesterov=True),
+        config.Optim("sgd", momentum=0.0, nesterov=True),
+    ):
+        with pytest.raises(errors.UserError, match="nesterov is a momentum of"):
+            optimiser.make_optimiser(optim, 10)
+
+
+def test_kernels_and_scales_of_a_network_decay_but_not_its_biases():
+    module = zoo.create_module("resnet50", blocks=(1, 1, 1, 1), num_classes=3)
+    example = zoo.example_input(module)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), example)["params"]
+    mask = optimiser.decay_mask(shapes, ("*/bias",))
+    kinds = {}
+    for path, decays in traverse_util.flatten_dict(mask).items():
+        kinds.setdefault(path[-1], set()).add(decays)
+    assert kinds == {"kernel": {True}, "scale": {True}, "bias": {False}}
+
+
+def test_learning_rates_of_some_parameters_can_be_multiplied():
+    optim = config.Optim("sgd", lr=0.1, momentum=0.9)
+    before = np.array([1.0, -2.0, 3.0])
+    moved = _descend(optim, _GRADIENTS) - before
+    twice = dataclasses.replace(optim, lr_factors={"*/bias": 2.0, "a/*": 0.5})
+    factors = np.array([0.5, 0.5, 2.0])  # the first pattern that fits counts
+    np.testing.assert_allclose(
+        _descend(twice, _GRADIENTS) - before, factors * moved, rtol=1e-5
+    )
+    nowhere = dataclasses.replace(optim, lr_factors={"head/*": 10.0})
+    with pytest.raises(errors.UserError, match=r"'head/\*', which fits no parameter"):
+        _descend(nowhere, _GRADIENTS)
 
 
 def test_adamw_decay_is_decoupled_from_the_moments():
