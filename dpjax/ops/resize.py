@@ -1,8 +1,9 @@
-"""Bicubic resampling that equals MATLAB's imresize, bit for bit on uint8 images.
+"""Resampling that equals MATLAB's imresize, bit for bit on uint8 images.
 
 Published super-resolution inputs are made with it, and other bicubic resamplers differ
 by up to several gray levels at the border or everywhere.  The kernel is Keys' cubic
-with a = -0.5, widened by 1 / scale when shrinking.  The resampling is separable; each
+with a = -0.5, or a triangle, widened by 1 / scale when shrinking; away from the border
+Pillow's resampling is the same but for rounding.  The resampling is separable; each
 axis is a sparse linear map whose weights are built in float64 NumPy.
 """
 
@@ -18,6 +19,7 @@ from dpjax import errors
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
 Border = Literal["reflect", "replicate"]
+Kernel = Literal["cubic", "linear"]
 
 
 def imresize(
@@ -28,8 +30,10 @@ def imresize(
     antialias: bool = True,
     border: Border = "reflect",
     pass_round: bool = True,
+    kernel: Kernel = "cubic",
+    window: tuple[slice, slice] | None = None,
 ) -> Array:
-    """Returns `image` resampled by MATLAB's bicubic imresize.
+    """Returns `image` resampled by MATLAB's imresize.
 
     The axis with the smaller scale goes first, rows on a tie.  uint8 images are rounded
     half up and clipped; floats are neither rounded nor clipped.  NumPy arrays are
@@ -45,6 +49,9 @@ def imresize(
             repeated, "replicate" repeats the edge pixel (older MATLAB).
         pass_round: for uint8, round after each of the two passes as MATLAB does; False
             rounds once, after both.
+        kernel: "cubic" or "linear".
+        window: rows and columns of the result that are wanted; the others are not
+            computed.
 
     Returns:
         The same kind of array with rows and columns resampled; uint8 for uint8, else
@@ -67,11 +74,13 @@ def imresize(
     out = image.astype(np.float64 if is_host else np.float32)
     axes = (0, 1) if scales[0] <= scales[1] else (1, 0)
     for axis in axes:
+        part = slice(None) if window is None else window[axis]
         if scales[axis] == 1.0 and sizes[axis] == lengths[axis]:
+            out = out[(slice(None),) * (axis + first) + (part,)]
             continue
-        taps = (lengths[axis], sizes[axis], scales[axis], antialias, border)
+        taps = (lengths[axis], sizes[axis], scales[axis], antialias, border, kernel)
         apply = _apply_host if is_host else _apply_device
-        out = apply(out, axis + first, taps)
+        out = apply(out, axis + first, taps, part)
         if is_levels and pass_round:
             out = _to_levels(out)
     return _to_levels(out).astype(np.uint8) if is_levels else out
@@ -84,6 +93,7 @@ def weights(
     scale: float,
     antialias: bool = True,
     border: Border = "reflect",
+    kernel: Kernel = "cubic",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns taps along one axis: out[i] = sum_p w[i, p] x[index[i, p]].
 
@@ -93,18 +103,20 @@ def weights(
         scale: output sampling density over input sampling density.
         antialias: widen the kernel when shrinking.
         border: what lies beyond the edge, as in `imresize`.
+        kernel: "cubic" or "linear".
 
     Returns:
         w float64 [out_length, p], each row summing to 1, and index int64
         [out_length, p]; both read-only.
     """
     shrink = min(scale, 1.0) if antialias else 1.0
-    width = 4.0 / shrink
+    shape, support = _KERNELS[kernel]
+    width = support / shrink
     # MATLAB counts from 1; the constants below are its own.
     centre = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
     left = np.floor(centre - width / 2)
     index = left[:, None] + np.arange(math.ceil(width) + 2)
-    w = shrink * _cubic(shrink * (centre[:, None] - index))
+    w = shrink * shape(shrink * (centre[:, None] - index))
     w /= w.sum(1, keepdims=True)
     index = index.astype(np.int64) - 1
     if border == "reflect":
@@ -126,6 +138,13 @@ def _cubic(t):
     near = 1.5 * t**3 - 2.5 * t**2 + 1
     far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
     return np.where(t <= 1, near, np.where(t <= 2, far, 0.0))
+
+
+def _linear(t):
+    return np.maximum(1 - np.abs(t), 0.0)
+
+
+_KERNELS = {"cubic": (_cubic, 4.0), "linear": (_linear, 2.0)}
 
 
 def _targets(lengths, scale, size):
@@ -151,9 +170,9 @@ def _targets(lengths, scale, size):
     return tuple(m / n for m, n in zip(size, lengths, strict=True)), tuple(size)
 
 
-def _apply_host(image, axis, taps):
+def _apply_host(image, axis, taps, part):
     """Sums in MATLAB's order: a tie may fall on either side in another order."""
-    w, index = weights(*taps)
+    w, index = (values[part] for values in weights(*taps))
     shape = [1] * image.ndim
     shape[axis] = len(w)
     out = 0.0
@@ -162,8 +181,8 @@ def _apply_host(image, axis, taps):
     return out
 
 
-def _apply_device(image, axis, taps):
-    w, index = weights(*taps)
+def _apply_device(image, axis, taps, part):
+    w, index = (values[part] for values in weights(*taps))
     dense = np.zeros((len(w), taps[0]))
     np.add.at(dense, (np.arange(len(w))[:, None], index), w)
     out = jnp.tensordot(

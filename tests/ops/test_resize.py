@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 
 from dpjax import errors
@@ -166,3 +167,33 @@ def test_wrong_requests_are_explained():
         resize.imresize(np.zeros(4), scale=2.0)
     with pytest.raises(errors.UserError, match="Did you mean reflect"):
         resize.imresize(image, scale=2.0, border="reflct")
+
+
+@pytest.mark.parametrize("kernel", ["cubic", "linear"])
+@pytest.mark.parametrize("size", [(151, 227), (61, 93), (430, 620)])
+def test_inside_of_the_picture_pillow_gives_the_same(photo, kernel, size):
+    """The protocols of ImageNet are defined by Pillow."""
+    image = PIL.Image.fromarray(photo)
+    how = {"cubic": "BICUBIC", "linear": "BILINEAR"}[kernel]
+    want = np.array(image.resize(size[::-1], PIL.Image.Resampling[how]))
+    got = resize.imresize(photo, size=size, kernel=kernel)
+    inner = slice(3, -3)
+    difference = np.abs(got.astype(int) - want)[inner, inner]
+    assert difference.max() <= 1
+    assert (difference == 0).mean() > 0.85
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize("size", [(41, 60), (300, 451), (330, 200)])
+def test_a_window_is_a_part_of_the_whole_result(photo, size, dtype):
+    image = photo.astype(dtype)
+    window = (slice(7, 31), slice(2, 40))
+    whole = resize.imresize(image, size=size)
+    part = resize.imresize(image, size=size, window=window)
+    np.testing.assert_array_equal(part, whole[window])
+    on_device = resize.imresize(jnp.asarray(image), size=size, window=window)
+    # In float32 a tie between two levels may fall on the other side.
+    atol = 1 if dtype == np.uint8 else 1e-3
+    difference = np.asarray(on_device, float) - whole[window]
+    assert np.abs(difference).max() <= atol
+    assert (np.abs(difference) > 1e-3).mean() < 0.01
