@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from dpjax import errors
 from dpjax.data import transforms
 from dpjax.inference import windows
 
@@ -58,7 +59,15 @@ class SelfEnsemble:
 
         Args:
             engine: what runs each view.
+
+        Raises:
+            UserError: the network gives no map that could be turned back.
         """
+        if not engine.module.is_dense:
+            raise errors.UserError(
+                "The self-ensemble turns maps back by eight symmetries; this network "
+                "gives one vector for an image. Leave the ensemble out."
+            )
         self.engine = engine
 
     @property

@@ -43,6 +43,7 @@ class Scores:
         panels: pictures of some examples, each with a name.
         seconds: duration of everything.
         compilations: compiled programs that were needed.
+        tables: for each source and condition, the task's tables by name.
     """
 
     rows: list[tasks.Row]
@@ -54,6 +55,9 @@ class Scores:
     panels: list[tuple[str, np.ndarray]]
     seconds: float
     compilations: int
+    tables: dict[str, dict[str, dict[str, tasks.Table]]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def evaluate(
@@ -111,7 +115,7 @@ def evaluate(
         # The others wait for this process: it tells them before it gives up.
         failure = error
     rows = gather.rows(rows, failure)
-    summary = _summarise(task, rows, sources)
+    summary, tables = _summarise(task, rows, sources)
     scored = [s[task.best] for by_name in summary.values() for s in by_name.values()]
     return Scores(
         rows=rows,
@@ -123,6 +127,7 @@ def evaluate(
         panels=pictures,
         seconds=time.perf_counter() - start,
         compilations=engine.compilations,
+        tables=tables,
     )
 
 
@@ -304,10 +309,13 @@ def _summarise(task, rows, sources):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[row["source"], row["condition"]].append(row)
-    return {
-        name: {c: task.summarise(groups[name, c]) for c in task.conditions()}
-        for name in sources
-    }
+    return tuple(
+        {
+            name: {c: make(groups[name, c]) for c in task.conditions()}
+            for name in sources
+        }
+        for make in (task.summarise, task.tables)
+    )
 
 
 def _describe(source: Sequence[tasks.Example], limit: int | None) -> dict[str, Any]:

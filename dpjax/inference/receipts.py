@@ -4,6 +4,7 @@ A receipt is a JSON file.  It carries a checksum of itself, so that a number in 
 can be traced to a file that nobody has touched since.
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -72,6 +73,7 @@ def build(
         "metric_is_high": task.best_is_high,
         "best": scores.best,
         "summary": scores.summary,
+        **_tables(scores),
         "rows": [{k: v for k, v in row.items() if k != "index"} for row in scores.rows],
         "versions": versions(),
         "devices": {
@@ -85,6 +87,21 @@ def build(
     }
     receipt = _plain(receipt)
     return {**receipt, "checksum": _checksum(receipt)}
+
+
+def _tables(scores: evaluate.Scores) -> dict[str, Any]:
+    """Those that a task made; most make none, and their receipts do not say so."""
+    found = {
+        source: {
+            condition: {
+                name: dataclasses.asdict(table) for name, table in named.items()
+            }
+            for condition, named in by_condition.items()
+        }
+        for source, by_condition in scores.tables.items()
+        if any(by_condition.values())
+    }
+    return {"tables": found} if found else {}
 
 
 def versions() -> dict[str, str]:

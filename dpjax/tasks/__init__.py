@@ -1,7 +1,11 @@
 """The tasks: one file each, and the protocol they share."""
 
 from dpjax.data import degradations
-from dpjax.tasks import restoration, task
+from dpjax.tasks import classification, restoration, task
 
 Task = task.Task
-TYPES: tuple[type, ...] = (restoration.Restoration, *degradations.TYPES)
+TYPES: tuple[type, ...] = (
+    classification.Classification,
+    restoration.Restoration,
+    *degradations.TYPES,
+)

@@ -13,10 +13,25 @@ import jax
 import numpy as np
 
 from dpjax import config, errors
+from dpjax.data import sources
+from dpjax.tasks import answer
 
 Batch = dict[str, jax.Array]
 Example = dict[str, Any]
 Row = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Numbers that are no single score, such as one line for each class.
+
+    Attributes:
+        header: names of the columns.
+        lines: their values: text, whole numbers, floats.
+    """
+
+    header: tuple[str, ...]
+    lines: tuple[tuple[str | int | float, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +43,15 @@ class Task:
         best: the summary entry that chooses the best checkpoint.
         best_is_high: whether a higher value of `best` is better.
         protocols: names that `Evaluation.protocol` may take.
+        answers_in_words: whether `request` ends in an `answer.Answer` instead of a
+            picture.
     """
 
     kind: ClassVar[str]
     best: ClassVar[str]
     best_is_high: ClassVar[bool] = True
     protocols: ClassVar[tuple[str, ...]]
+    answers_in_words: ClassVar[bool] = False
 
     def check(self, experiment: config.Experiment) -> None:
         """Raises if the experiment cannot work with this task.
@@ -47,6 +65,38 @@ class Task:
         protocol = experiment.evaluation.protocol
         if protocol not in self.protocols:
             raise errors.unknown_name(f"{self.kind} protocol", protocol, self.protocols)
+
+    def with_records(self, opened: Sequence[sources.Source]) -> "Task":
+        """Returns the task with what only its records can tell, such as class names.
+
+        What it returns is checked, trained with, and written into cards.
+
+        Args:
+            opened: the records that are trained on and scored, or scored only.
+
+        Returns:
+            This task, or a copy that knows more.
+
+        Raises:
+            DataError: records that the task cannot use, or that contradict each other
+                or what the task knows already.
+        """
+        return self
+
+    def check_trained(self, trained: "Task") -> None:
+        """Raises if weights that were trained for a task cannot be scored by this one.
+
+        Args:
+            trained: the task on the card of the weights.
+
+        Raises:
+            UserError: a task of another kind, or one that means something else.
+        """
+        if trained.kind != self.kind:
+            raise errors.UserError(
+                f"The weights were trained for {trained.kind}, this is an evaluation "
+                f"of {self.kind}. Choose a config of {trained.kind}, or other weights."
+            )
 
     def smallest_side(self, protocol: str | None = None) -> int:
         """Returns the shorter side that a picture must have, checked before a run.
@@ -178,6 +228,17 @@ class Task:
         """
         raise NotImplementedError
 
+    def tables(self, rows: Sequence[Row]) -> dict[str, Table]:
+        """Returns what of a set's rows is worth a table of its own.
+
+        Args:
+            rows: what `summarise` gets.
+
+        Returns:
+            Names to tables; none unless the task says so.
+        """
+        return {}
+
     def panel(
         self,
         record: Example,
@@ -202,7 +263,9 @@ class Task:
 
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
-    ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
+    ) -> tuple[
+        list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray | answer.Answer]
+    ]:
         """Returns what the network must see of an image, and how to read its answer.
 
         Args:
@@ -211,7 +274,8 @@ class Task:
 
         Returns:
             A list of network inputs, float32 [h, w, c], and a function from the list of
-            outputs to the result for the user (a picture: float32 [h, w, c] in [0, 1]).
+            outputs to the result for the user: a picture, float32 [h, w, c] in [0, 1],
+            or an `answer.Answer` where `answers_in_words`.
 
         Raises:
             UserError: an option this task or its weights do not know.

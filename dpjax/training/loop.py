@@ -100,6 +100,7 @@ class _Run:
         self.stop = stop.StopRequest()
         config.check(experiment)
         experiment.task.check(experiment)
+        experiment = self._open_records(experiment)
         workdir.check_experiment(folder, experiment)
         self.parallel = parallel.open_devices(experiment)
         options = experiment.model.options
@@ -111,16 +112,6 @@ class _Run:
             experiment.optim, experiment.total_steps
         )
         tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
-        self.source = sources.open_sources(
-            experiment.data.train,
-            directory=experiment.data.directory,
-            cache_bytes=experiment.data.cache_bytes,
-        )
-        sizes.check(self.source, experiment.task.smallest_side(), "trained on")
-        # The first evaluation may be hours away: its records are opened now.
-        self.judged = evaluate.open_sources(
-            experiment.task, experiment.data, experiment.evaluation
-        )
         identity.check_disjoint(experiment.data)
         self.checkpoints = checkpoint.Checkpoints(
             folder / "checkpoints",
@@ -135,6 +126,23 @@ class _Run:
         self.update = self.parallel.compile_step(update)
         if self.is_first:
             self.log = log.RunLog(folder, experiment.total_steps, self.step)
+
+    def _open_records(self, experiment: config.Experiment) -> config.Experiment:
+        """Opens what is trained on and scored; returns the run with what they tell."""
+        self.source = sources.open_sources(
+            experiment.data.train,
+            directory=experiment.data.directory,
+            cache_bytes=experiment.data.cache_bytes,
+        )
+        sizes.check(self.source, experiment.task.smallest_side(), "trained on")
+        # The first evaluation may be hours away: its records are opened now.
+        self.judged = evaluate.open_sources(
+            experiment.task, experiment.data, experiment.evaluation
+        )
+        task = experiment.task.with_records([self.source, *self.judged.values()])
+        self.experiment = dataclasses.replace(experiment, task=task)
+        task.check(self.experiment)
+        return self.experiment
 
     def _begin(self, tx: Any) -> tuple[state.TrainState, int]:
         def make_state(start=None):

@@ -79,12 +79,14 @@ def term_names(
         Names in sorted order.
     """
 
+    count = 2  # a task may look at pairs of examples
+
     def terms(variables, batch):
-        keys = jax.random.split(jax.random.key(0), 1)
+        keys = jax.random.split(jax.random.key(0), count)
         images, batch = task.inputs(batch, keys, data)
         return task.loss_terms(module.apply(variables, images), batch)
 
-    return tuple(sorted(jax.eval_shape(terms, variables, task.batch_spec(data, 1))))
+    return tuple(sorted(jax.eval_shape(terms, variables, task.batch_spec(data, count))))
 
 
 def create(

@@ -48,6 +48,8 @@ def test_records_hold_the_number_of_their_class(folder, tmp_path):
         assert record["label"] == ("Zebra", "ant", "bee").index(name)
         truth = np.asarray(PIL.Image.open(folder / record["id"]))
         np.testing.assert_array_equal(record["image"], truth)
+    # Classes in turn: the first records, as panels and limits take them, are of many.
+    assert [source[i]["label"] for i in range(10)] == [0, 1, 2] * 3 + [2]
     assert source.ids()[-1] == "train/bee/deep/3.png"
     val = sources.open_sources(["class_folder/zoo:val"], directory=tmp_path)
     assert [val[i]["label"] for i in range(3)] == [0, 1, 2]

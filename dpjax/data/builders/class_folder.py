@@ -1,6 +1,7 @@
 """A user's images, one folder for each class."""
 
 import hashlib
+import itertools
 import pathlib
 from typing import Any, ClassVar
 
@@ -175,15 +176,16 @@ def _digest(name: str) -> bytes:
 
 
 def merged(classes: Classes) -> dict[str, pathlib.Path]:
-    """Returns the files of all classes.
+    """Returns the files of all classes in turn, so that the first few are of many.
 
     Args:
         classes: path of each record id, by class.
 
     Returns:
-        The paths, class by class.
+        The first path of each class, the second of each, and so on.
     """
-    return {name: path for files in classes.values() for name, path in files.items()}
+    turns = itertools.zip_longest(*(files.items() for files in classes.values()))
+    return dict(item for turn in turns for item in turn if item is not None)
 
 
 def _is_image(path: pathlib.Path) -> bool:

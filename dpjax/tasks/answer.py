@@ -1,0 +1,62 @@
+"""What a task says of a picture, where that is not another picture."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from dpjax import errors, storage
+
+SUFFIX = ".json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Words for people, and the same as values for programs.
+
+    Attributes:
+        lines: the answer, the most important line first.
+        values: plain JSON values.
+    """
+
+    lines: tuple[str, ...]
+    values: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Returns the lines.
+
+        Returns:
+            Several lines of text.
+        """
+        return "\n".join(self.lines)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the values, completely or not at all.
+
+        Args:
+            path: ends in .json.
+
+        Raises:
+            UserError: another ending.
+            StorageError: the place cannot be written.
+        """
+        check_suffix(path)
+        text = json.dumps(self.values, indent=2, ensure_ascii=False) + "\n"
+        storage.replace(path, text.encode())
+
+
+def check_suffix(path: str | os.PathLike) -> None:
+    """Raises unless an answer can be written to a file of this name.
+
+    Args:
+        path: where an answer is to go.
+
+    Raises:
+        UserError: another ending than .json.
+    """
+    if pathlib.Path(path).suffix.lower() != SUFFIX:
+        raise errors.UserError(
+            f"These weights answer in words, which are written as {SUFFIX}; got "
+            f"{os.fspath(path)!r}. Change the ending, or leave the output out."
+        )
