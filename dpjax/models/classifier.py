@@ -41,6 +41,20 @@ class LinearHead(nn.Module):
         return scores.astype(kind)
 
 
+def linear_head(trunk: nn.Module, num_classes: int, dropout: float) -> LinearHead:
+    """Returns the head of most backbones.
+
+    Args:
+        trunk: the backbone.
+        num_classes: scores it gives.
+        dropout: share of the averaged features that training leaves out.
+
+    Returns:
+        The Linen module.
+    """
+    return LinearHead(num_classes, dropout, dtype=trunk.dtype)
+
+
 class Classifier(nn.Module):
     """Scores of classes for whole images.
 

@@ -22,8 +22,11 @@ from dpjax.models import (
     inception,
     inception_resnet_v2,
     inception_v4,
+    mobilenet,
+    preact_resnet,
     rednet,
     resnet,
+    vgg,
     wide_resnet,
 )
 
@@ -44,6 +47,9 @@ _RESTORATION: dict[str, Callable[..., nn.Module]] = {
     "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
 }
 
+_PREACT = preact_resnet.PreActResNet
+_PREACT_TIMM = functools.partial(_PREACT, stem="plain", input_style="half")
+
 
 def _wide(name: str, **options: Any) -> Callable[..., nn.Module]:
     """A network by the paper's name for it."""
@@ -56,9 +62,17 @@ def _wide(name: str, **options: Any) -> Callable[..., nn.Module]:
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "inception_resnet_v2": inception_resnet_v2.InceptionResNetV2,
     "inception_v4": inception_v4.InceptionV4,
+    "mobilenet_v2": mobilenet.MobileNetV2,
+    # Public weights of 50 and 101 layers are timm's, of 200 fb.resnet.torch's.
+    "preact_resnet50": functools.partial(_PREACT_TIMM, blocks=(3, 4, 6, 3)),
+    "preact_resnet101": functools.partial(_PREACT_TIMM, blocks=(3, 4, 23, 3)),
+    "preact_resnet152": functools.partial(_PREACT, blocks=(3, 8, 36, 3)),
+    "preact_resnet200": functools.partial(_PREACT, blocks=(3, 24, 36, 3)),
     "resnet50": functools.partial(resnet.ResNet, blocks=(3, 4, 6, 3)),
     "resnet101": functools.partial(resnet.ResNet, blocks=(3, 4, 23, 3)),
     "resnet152": functools.partial(resnet.ResNet, blocks=(3, 8, 36, 3)),
+    "vgg16": vgg.VGG16,
+    "vgg16_bn": functools.partial(vgg.VGG16, has_norm=True),
     "wide_resnet_16": _wide("224-0-1-1-1-1-1-1"),
     "wide_resnet_a": _wide("224-0-3-3-6-3-1-1"),
     "wide_resnet_a1": _wide("224-0-3-3-6-3-1-1", halving="conv"),
@@ -70,10 +84,19 @@ _BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "wide_resnet_f": _wide("56-1-1-1-1-9-1-1"),
 }
 
-# What a name changes about the classifier on its backbone.
-_HEADS: dict[str, dict[str, Any]] = {
-    "inception_resnet_v2": {"dropout": inception.DROPOUT},
-    "inception_v4": {"dropout": inception.DROPOUT},
+# What classifies on a backbone, and the share that its published training left out;
+# the others have one matrix, and left out nothing.
+_HEADS: dict[str, Callable[..., nn.Module]] = {
+    "mobilenet_v2": mobilenet.head,
+    "vgg16": vgg.head,
+    "vgg16_bn": vgg.head,
+}
+_DROPOUTS = {
+    "inception_resnet_v2": inception.DROPOUT,
+    "inception_v4": inception.DROPOUT,
+    "mobilenet_v2": mobilenet.DROPOUT,
+    "vgg16": vgg.DROPOUT,
+    "vgg16_bn": vgg.DROPOUT,
 }
 
 
@@ -85,14 +108,15 @@ def _classifier(
     dropout: float = 0.0,
     **options: Any,
 ) -> nn.Module:
-    head = classifier.LinearHead(num_classes, dropout, dtype=dtype)
     trunk = _BACKBONES[backbone](dtype=dtype, **options)
-    least = getattr(trunk, "smallest_side", classifier.Classifier.smallest_side)
-    return classifier.Classifier(trunk, head, least)
+    head = _HEADS.get(backbone, classifier.linear_head)(trunk, num_classes, dropout)
+    least = classifier.Classifier.smallest_side
+    sides = [getattr(part, "smallest_side", least) for part in (trunk, head)]
+    return classifier.Classifier(trunk, head, max(sides))
 
 
 _CLASSIFIERS = {
-    name: functools.partial(_classifier, name, **_HEADS.get(name, {}))
+    name: functools.partial(_classifier, name, dropout=_DROPOUTS.get(name, 0.0))
     for name in _BACKBONES
 }
 _MODELS = {**_RESTORATION, **_CLASSIFIERS}

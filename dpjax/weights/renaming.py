@@ -76,8 +76,8 @@ def variables(
 ) -> dict[str, Any]:
     """Returns a network's variables from the arrays of a public checkpoint.
 
-    Kernels (out, in, h, w) become (h, w, in, out), matrices are transposed, and a 1x1
-    convolution may stand for a matrix.
+    Kernels (out, in, h, w) become (h, w, in, out), matrices are transposed; a 1x1
+    convolution may stand for a matrix, a matrix of flattened maps for a convolution.
 
     Args:
         arrays: by the names of the checkpoint; a common prefix such as "module." is
@@ -166,6 +166,10 @@ def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray
             array = array.transpose(2, 3, 1, 0)
             if len(shape) == 2 and array.shape[:2] == (1, 1):
                 array = array[0, 0]
+        elif array.ndim == 2 and len(shape) == 4 and array.size == np.prod(shape):
+            # A matrix that reads a flattened map is a convolution as large as that.
+            rows, columns, given, wanted = shape
+            array = array.reshape(wanted, given, rows, columns).transpose(2, 3, 1, 0)
         elif array.ndim == 2:
             array = array.T
     return np.ascontiguousarray(array)
