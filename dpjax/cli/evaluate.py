@@ -15,6 +15,8 @@ from dpjax.cli import experiments, startup
 from dpjax.inference import evaluate, overlap, receipts, report, trained
 from dpjax.training import workdir
 
+_SHOWN = 100  # lines of a table that people still read
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -88,8 +90,11 @@ def main(arguments: Sequence[str]) -> int:
         )
     loaded = trained.load(_weights(options))
     task, evaluation = experiment.task, experiment.evaluation
-    task.check(dataclasses.replace(experiment, model=loaded.model))
     sources = evaluate.open_sources(task, experiment.data, evaluation)
+    task = task.with_records(list(sources.values()))
+    task.check_trained(loaded.task)
+    experiment = dataclasses.replace(experiment, task=task)
+    task.check(dataclasses.replace(experiment, model=loaded.model))
     shared = _check_overlap(loaded, experiment.data)
     scores = _evaluate(experiment, loaded, sources)
     if jax.process_index() != 0:
@@ -114,9 +119,7 @@ def main(arguments: Sequence[str]) -> int:
             task, loaded.module, loaded.variables, evaluation, rows, sources
         ),
     )
-    print(report.text_table(*report.image_table(receipt)))
-    print()
-    print(report.text_table(*report.summary_table(receipt)))
+    _print_tables(receipt)
     print(
         f"\n{loaded.name} ({loaded.file}), protocol {evaluation.protocol}"
         f"{', self-ensemble' if evaluation.ensemble else ''}: {task.best} "
@@ -194,6 +197,17 @@ def _evaluate(experiment, loaded, sources) -> evaluate.Scores:
             sources=sources,
             progress=progress,
         )
+
+
+def _print_tables(receipt: dict) -> None:
+    header, rows = report.image_table(receipt, _SHOWN)
+    print(report.text_table(header, rows))
+    count = sum(about["examples"] for about in receipt["data"].values())
+    if count > len(rows):
+        print(f"... the {len(rows)} poorest of {count:,} images; the receipt has all")
+    for heading, names, cells in report.task_tables(receipt, _SHOWN):
+        print(f"\n{heading}\n{report.text_table(names, cells)}")
+    print(f"\n{report.text_table(*report.summary_table(receipt))}")
 
 
 def _default_output(options: Options, name: str, evaluation: config.Evaluation) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m dpjax predict WEIGHTS INPUT -o OUTPUT`: weights at work on pictures."""
+"""`python -m dpjax predict WEIGHTS INPUT [-o OUTPUT]`: weights at work on pictures."""
 
 import dataclasses
 import sys
@@ -13,6 +13,7 @@ from dpjax import errors
 from dpjax.cli import startup
 from dpjax.data import image_files
 from dpjax.inference import ahead, pictures, predictor
+from dpjax.tasks import answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Options:
         weights: a released name, a .safetensors file or the folder of a run.
         source: a picture, or a folder of them.
         output: where the result goes: a picture file for a picture; for a folder, a
-            folder, in which every result is a .png.
+            folder, in which every result is a .png. Weights that answer in words print
+            them, and write a .json file if one is named.
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
@@ -34,7 +36,9 @@ class Options:
     source: Annotated[
         tyro.conf.Positional[Path], tyro.conf.arg(name="input", metavar="INPUT")
     ]
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUTPUT")]
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUTPUT")] = (
+        None
+    )
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     scale: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     memory_gb: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
@@ -56,7 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax predict")
     # Everything that can be wrong with the command is found before weights are loaded.
-    work = _one_file(options) if options.source.is_file() else _folder(options)
+    wants_words = options.output is None or options.output.suffix == answer.SUFFIX
+    if wants_words:
+        work = _pictures(options.source)
+    else:
+        work = _one_file(options) if options.source.is_file() else _folder(options)
     if options.memory_gb is not None and not options.memory_gb > 0:
         raise errors.UserError(
             f"--memory-gb wants a positive number, got {options.memory_gb}."
@@ -68,6 +76,9 @@ def main(arguments: Sequence[str]) -> int:
         ensemble=options.ensemble,
     )
     task_options = {} if options.scale is None else {"scale": options.scale}
+    _check_kind(predict, options.output, wants_words)
+    if wants_words:
+        return _say(predict, work, task_options, options)
     if options.source.is_file():
         ((source, target),) = work
         result = predict(source, **task_options)
@@ -76,6 +87,56 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{target}: {width} x {height}{_remark(result)}")
         return 0
     return _run(predict, work, task_options, options.output)
+
+
+def _check_kind(
+    predict: predictor.Predictor, output: Path | None, wants_words: bool
+) -> None:
+    if predict.task.answers_in_words and not wants_words:
+        answer.check_suffix(output)
+    if wants_words and not predict.task.answers_in_words:
+        got = "none" if output is None else output
+        raise errors.UserError(
+            f"{predict.name} makes pictures; where do they go? Wanted -o with a "
+            f"picture file or a folder, got {got}."
+        )
+
+
+def _pictures(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise errors.UserError(f"{source} does not exist. Name a picture or a folder.")
+    return image_files.find(source)
+
+
+def _say(
+    predict: predictor.Predictor,
+    paths: Sequence[Path],
+    task_options: dict[str, int],
+    options: Options,
+) -> int:
+    """Prints what is said of each picture: all of it for one, a line for many."""
+    if options.source.is_file():
+        said = predict(options.source, **task_options)
+        print(said)
+        if options.output is not None:
+            said.save(options.output)
+        return 0
+    values, is_complete = {}, True
+    for path in paths:
+        name = path.relative_to(options.source).as_posix()
+        try:
+            said = predict(path, **task_options)
+        except errors.DataError as error:
+            print(f"left out {path}: {error}", file=sys.stderr)
+            is_complete = False
+            continue
+        print(f"{name}: {said.lines[0].strip()}")
+        values[name] = said.values
+    if options.output is not None:
+        answer.Answer((), values).save(options.output)
+    return 0 if is_complete else errors.DataError.exit_code
 
 
 def _one_file(options: Options) -> list[tuple[Path, Path]]:

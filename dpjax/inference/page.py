@@ -9,6 +9,7 @@ from typing import Any
 from dpjax.inference import report
 
 _JPEG_QUALITY = 92
+_MOST_IMAGES = 1000  # lines of a table that a browser still likes
 
 
 def render(entries: Sequence[report.Entry], template: str) -> str:
@@ -44,7 +45,7 @@ def render(entries: Sequence[report.Entry], template: str) -> str:
 
 def _section(entry: report.Entry) -> dict[str, Any]:
     receipt = entry.receipt
-    header, rows = report.image_table(receipt)
+    header, rows = report.image_table(receipt, _MOST_IMAGES)
     weights, devices = receipt["weights"], receipt["devices"]
     facts = {
         "weights": f"{weights['name']}, sha256 {weights['sha256'][:16]}",
@@ -66,6 +67,10 @@ def _section(entry: report.Entry) -> dict[str, Any]:
         "facts": facts,
         "header": header,
         "rows": rows,
+        "tables": [
+            {"title": heading, "header": names, "rows": cells}
+            for heading, names, cells in report.task_tables(receipt, _MOST_IMAGES)
+        ],
         "panels": [{"name": p.stem, "data": _embedded(p)} for p in entry.panels],
     }
 

@@ -15,6 +15,7 @@ from dpjax import errors, tasks
 from dpjax.inference import ensemble as symmetries
 from dpjax.inference import memory, pictures, trained, windows
 from dpjax.ops import resize
+from dpjax.tasks import answer
 from dpjax.weights import store
 
 # Host bytes for each pixel and channel of the result, measured: the picture, what the
@@ -126,7 +127,7 @@ class Predictor:
 
     def __call__(
         self, image: str | os.PathLike | np.ndarray | pictures.Picture, **options: Any
-    ) -> Result:
+    ) -> Result | answer.Answer:
         """Returns the result for one picture.
 
         Args:
@@ -136,7 +137,8 @@ class Predictor:
             **options: of the task, such as `scale=3`.
 
         Returns:
-            The result; `.save(path)` writes it.
+            A picture, or an answer in words where the task gives one; `.save(path)`
+            writes either.
 
         Raises:
             UserError: an array of another shape, type or range, an unknown option, or
@@ -160,12 +162,16 @@ class Predictor:
         self._check_size(values.shape, enlarged)
         inputs, finish = self.task.request(values, options)
         is_exact = all(self._engine.is_exact(*given.shape[:2]) for given in inputs)
-        array = finish(list(self._engine.map(inputs)))
-        if not np.isfinite(array).all():
+        outputs = list(self._engine.map(inputs))
+        if not all(np.isfinite(output).all() for output in outputs):
             raise errors.NotFiniteError(
                 f"{self.name} returned values that are not finite for this picture. "
                 "The weights are damaged or were trained astray."
             )
+        array = finish(outputs)
+        del outputs  # the memory that a large picture takes is budgeted
+        if isinstance(array, answer.Answer):
+            return array
         shown = array if alpha is None else _with_alpha(array, alpha)
         if not has_axis and shown.shape[-1] == 1:
             shown = shown[..., 0]
@@ -179,6 +185,8 @@ class Predictor:
     def _enlargement(self, options: Mapping[str, Any]) -> int:
         probe = np.zeros((_PROBE, _PROBE, 3), np.float32)
         inputs, _ = self.task.request(probe, options)
+        if self.task.answers_in_words:
+            return 1
         return max(1, inputs[0].shape[0] // _PROBE)
 
     def _host_budget(self) -> int:

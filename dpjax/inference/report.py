@@ -14,7 +14,15 @@ from typing import Any
 from dpjax import errors
 from dpjax.inference import receipts
 
-_TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr_b": "PSNR-B (dB)"}
+_TITLES = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "psnr_b": "PSNR-B (dB)",
+    "top1": "top-1 (%)",
+    "top5": "top-5 (%)",
+    "nll": "NLL",
+    "ece15": "ECE, 15 bins (%)",
+}
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -203,27 +211,70 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def image_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def image_table(
+    receipt: Mapping[str, Any], most: int | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Returns the per-image scores of a receipt: an image a line, a condition a column.
 
     Args:
         receipt: from `receipts.build` or `receipts.read`.
+        most: where there are more images, only so many of the poorest are kept.
 
     Returns:
         Header and cells; the metric is the one by which the task judges.
     """
     metric = receipt["metric"]
     conditions = list(dict.fromkeys(row["condition"] for row in receipt["rows"]))
-    by_image: dict[tuple[str, str], dict[str, str]] = collections.defaultdict(dict)
+    by_image: dict[tuple[str, str], dict[str, float]] = collections.defaultdict(dict)
     for row in receipt["rows"]:
-        by_image[row["source"], row["id"]][row["condition"]] = format_value(
-            row.get(metric, math.nan)
-        )
+        value = row.get(metric, math.nan)
+        by_image[row["source"], row["id"]][row["condition"]] = value
+    if most is not None and len(by_image) > most:
+        sign = 1 if receipt["metric_is_high"] else -1
+        means = {k: sum(cells.values()) / len(cells) for k, cells in by_image.items()}
+        by_image = {
+            k: by_image[k] for k in sorted(means, key=lambda k: sign * means[k])[:most]
+        }
     header = ["image", *(f"{c} {metric}".strip() for c in conditions)]
     return header, [
-        [f"{source}/{name}", *(cells.get(c, "") for c in conditions)]
+        [
+            f"{source}/{name}",
+            *(format_value(cells[c]) if c in cells else "" for c in conditions),
+        ]
         for (source, name), cells in by_image.items()
     ]
+
+
+def task_tables(
+    receipt: Mapping[str, Any], most: int | None = None
+) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Returns the tables that a task made of its own, such as one of each class.
+
+    Args:
+        receipt: from `receipts.build` or `receipts.read`.
+        most: where a table has more lines, its first ones are kept.
+
+    Returns:
+        For each table a title, its header, and cells.
+    """
+    found = []
+    for source, by_condition in receipt.get("tables", {}).items():
+        for condition, named in by_condition.items():
+            for name, table in named.items():
+                lines, said = (
+                    table["lines"],
+                    " ".join(filter(None, (source, condition))),
+                )
+                heading = f"{name} of {said}"
+                if most is not None and len(lines) > most:
+                    heading += f", the first {most} of {len(lines)}"
+                rows = [[_text(value) for value in line] for line in lines[:most]]
+                found.append((heading, [title(h) for h in table["header"]], rows))
+    return found
+
+
+def _text(value: str | float) -> str:
+    return format_value(value) if isinstance(value, float) else str(value)
 
 
 def summary_table(receipt: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
