@@ -1,10 +1,32 @@
 """Writing files so that a crash or a full disk leaves the old one, or none."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 
 from dpjax import errors
+
+_LONGEST = 120  # bytes; encrypted file systems take 143, others 255
+
+
+def short_name(name: str) -> str:
+    """Returns a file name short enough for every file system, with room for an ending.
+
+    Args:
+        name: such as the id of a record, without folders.
+
+    Returns:
+        The name itself, or of a long one both ends around a hash of the whole.
+    """
+    if len(name.encode()) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    room = (_LONGEST - len(digest) - 2) // 2
+    data = name.encode()
+    first, last = data[:room], data[-room:]
+    ends = (part.decode(errors="ignore") for part in (first, last))
+    return f"-{digest}-".join(ends)
 
 
 def replace(path: str | os.PathLike, data: bytes) -> None:

@@ -29,6 +29,19 @@ def test_an_interruption_leaves_the_old_file_alone(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_names_are_shortened_and_stay_apart(tmp_path):
+    assert storage.short_name("val_1.jpg") == "val_1.jpg"
+    many = ["val-" + "ä,b" * 80 + str(i) for i in range(3)]
+    many += [f"{i}" + "ä,b" * 80 + ".jpg" for i in range(3)] + ["ä" * 30 + "b" * 90]
+    short = [storage.short_name(name) for name in many]
+    assert len(set(short)) == len(many)
+    for name, long in zip(short, many, strict=True):
+        (tmp_path / f"00-{name}.png").write_bytes(b"")
+        assert len(name.encode()) <= 120
+        assert name[:20] == long[:20]
+        assert name[-20:] == long[-20:]
+
+
 def test_a_place_that_cannot_be_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(errors.StorageError, match=r"Cannot write .*file.inner: \w+"):

@@ -228,4 +228,5 @@ def _write_panels(folder: Path, pictures) -> None:
     for i, (name, picture) in enumerate(pictures):
         flat = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
         encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1]
-        storage.replace(folder / f"{i:02}-{flat}.png", encoded.tobytes())
+        target = folder / f"{i:02}-{storage.short_name(flat)}.png"
+        storage.replace(target, encoded.tobytes())

@@ -108,7 +108,7 @@ def evaluate(
         for done, (job, row, picture) in enumerate(results(panels), 1):
             rows.append({"source": job[0], "index": job[1], **row})
             if picture is not None:
-                pictures.append((f"{job[0]}/{row['id']}/{row['condition']}", picture))
+                pictures.append((_picture_name({"source": job[0], **row}), picture))
             if progress is not None:
                 progress(done, total)
     except Exception as error:
@@ -213,7 +213,11 @@ def pictures(
         outputs = list(engine.map(_views(given)))
         output = np.stack(outputs) if given.ndim == 4 else outputs[0]
         picture = task.panel(record, condition, given, output, row)
-        yield f"{row['source']}/{row['id']}/{condition}", picture
+        yield _picture_name(row), picture
+
+
+def _picture_name(row: tasks.Row) -> str:
+    return f"{row['source']}/{row['id']}/{row['condition']}".rstrip("/")
 
 
 def _engine(module, variables, evaluation, devices):

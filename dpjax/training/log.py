@@ -104,7 +104,7 @@ class RunLog:
 
         Args:
             step: updates done.
-            name: file name without its ending; "/" becomes "_".
+            name: file name without its ending; "/" becomes "_"; shortened if need be.
             image: uint8 [h, w, 3].
 
         Raises:
@@ -112,7 +112,7 @@ class RunLog:
         """
         import cv2
 
-        name = name.replace("/", "_")
+        name = storage.short_name(name.replace("/", "_"))
         folder = self.folder / "panels" / f"{step:08d}"
         with self._storage_errors():
             folder.mkdir(parents=True, exist_ok=True)
