@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dpjax import storage
 
+_LONGEST = 40  # letters of a name in the legend
+
 
 def write(folder: Path, metric: str) -> None:
     """Draws loss and evaluation of a run into `curves.png` in its folder.
@@ -28,7 +30,7 @@ def write(folder: Path, metric: str) -> None:
     left.semilogy(*zip(*losses, strict=True) if losses else ((), ()))
     left.set(xlabel="step", ylabel="loss")
     for name, points in scores.items():
-        right.plot(*zip(*points, strict=True), marker=".", label=name)
+        right.plot(*zip(*points, strict=True), marker=".", label=_label(name))
     right.set(xlabel="step", ylabel=metric)
     if scores:
         right.legend(fontsize="small")
@@ -37,6 +39,11 @@ def write(folder: Path, metric: str) -> None:
     file = io.BytesIO()
     sheet.savefig(file, format="png", dpi=100, metadata={"Software": None})
     storage.replace(folder / "curves.png", file.getvalue())
+
+
+def _label(name: str) -> str:
+    """A source that leaves many records out is too long for a legend."""
+    return name if len(name) <= _LONGEST else f"{name[:25]} ... {name[-10:]}"
 
 
 def read(

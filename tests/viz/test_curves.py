@@ -1,19 +1,20 @@
 """Learning curves: the points are those of the log, the picture is one."""
 
 import json
+import warnings
 
 import numpy as np
 
 from dpjax.viz import curves
 
 
-def _log(folder):
+def _log(folder, name="set"):
     lines = [
         {"step": 5, "loss": 0.5},
         {"step": 10, "loss": 0.25},
-        {"step": 10, "evaluation": {"set": {"a": {"psnr": 20.0}, "b": {"psnr": 9.0}}}},
+        {"step": 10, "evaluation": {name: {"a": {"psnr": 20.0}, "b": {"psnr": 9.0}}}},
         {"step": 15, "loss": "nan"},
-        {"step": 20, "evaluation": {"set": {"a": {"psnr": 21.0}, "b": {"psnr": 8.0}}}},
+        {"step": 20, "evaluation": {name: {"a": {"psnr": 21.0}, "b": {"psnr": 8.0}}}},
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "metrics.jsonl").write_text(text)
@@ -38,3 +39,10 @@ def test_curves_are_drawn(tmp_path):
     picture = cv2.imread(str(tmp_path / "curves.png"))
     assert picture.shape == (400, 1000, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20  # lines, not a blank
+
+
+def test_a_source_without_many_of_its_records_leaves_room_for_the_curves(tmp_path):
+    _log(tmp_path, "birds:test-" + ",".join(f"image_{i:04d}.jpg" for i in range(20)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the layout collapses where a label is too long
+        curves.write(tmp_path, "psnr")
