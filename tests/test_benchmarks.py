@@ -1,6 +1,5 @@
 """The benchmarks' shared parts; the measurements themselves need an idle machine."""
 
-import argparse
 import importlib
 import inspect
 import json
@@ -14,7 +13,8 @@ import pytest
 from benchmarks import measure
 from dpjax import config, errors
 from dpjax.cli import startup
-from dpjax.models import zoo
+from dpjax.models import layers, zoo
+from tests import peers
 
 SCRIPTS = sorted(
     path.stem
@@ -95,11 +95,51 @@ def test_the_peer_in_pytorch_is_the_same_network(depth):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "side"), [("wide_resnet_a", 64), ("wide_resnet_f", 24)]
+)
+def test_the_wide_peer_in_pytorch_is_the_same_network(name, side):
+    pytest.importorskip("torch")
+    from benchmarks import torch_wide_resnet
+
+    module = zoo.create_module(name, width=1 / 16, num_classes=7)
+    variables = peers.random_variables(module)
+    network = torch_wide_resnet.WideResNet(module, variables).eval()
+    images = np.random.default_rng(0).random((2, side, side, 3), np.float32)
+    theirs = peers.output(network, np.asarray(layers.standardise(images, "imagenet")))
+    assert peers.relative_error(module.apply(variables, images), theirs) < 1e-5
+
+
+@pytest.mark.torch
+def test_the_wide_peer_has_the_pools_of_models_a_to_f_only():
+    pytest.importorskip("torch")
+    from benchmarks import torch_wide_resnet
+
+    with pytest.raises(ValueError, match="pools of Models A to F"):
+        torch_wide_resnet.WideResNet(zoo.create_module("wide_resnet_a1"), {})
+
+
+@pytest.mark.torch
+def test_classifiers_are_paired_with_their_peers():
+    pytest.importorskip("torch")
+    from benchmarks import classifiers_vs_pytorch, torch_turns
+
+    pair = classifiers_vs_pytorch.pair("resnet50", 8, "float32", 32)
+    kinds = torch_turns.candidates(pair, "cpu", compiles=False, work=("training",))
+    losses = {name: c.call() for name, c in kinds["training"].items()}
+    ours = losses["dpjax"]
+    start = float(ours["sums"]["loss"]) / float(ours["counts"]["loss"])
+    # Both learn from the same images and labels; only ours mirrors some of them.
+    assert abs(start - losses["torch eager"].item()) < 0.5
+
+
+@pytest.mark.torch
 def test_both_frameworks_do_the_same_work_on_inputs_that_lie_ready():
     torch = pytest.importorskip("torch")
-    peers = importlib.import_module("benchmarks.train_and_infer_vs_pytorch")
-    options = argparse.Namespace(dtype="float32", no_compile=True)
-    kinds = peers._candidates("rednet10", 8, 8, options, "cpu")
+    from benchmarks import torch_turns, train_and_infer_vs_pytorch
+
+    pair = train_and_infer_vs_pytorch.pair("rednet10", 8, 8, "float32")
+    kinds = torch_turns.candidates(pair, "cpu", compiles=False)
     assert {kind: list(c) for kind, c in kinds.items()} == {
         "forward": ["dpjax", "torch eager"],
         "training": ["dpjax", "torch eager"],
