@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from dpjax import errors
 
+ComputeDtype = Literal["float32", "bfloat16"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Model:
@@ -28,7 +30,7 @@ class Model:
     options: dict[str, bool | int | float | str | tuple[int, ...]] = dataclasses.field(
         default_factory=dict
     )
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    compute_dtype: ComputeDtype = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

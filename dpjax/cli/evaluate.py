@@ -15,6 +15,7 @@ from dpjax.cli import experiments, startup
 from dpjax.inference import evaluate, overlap, receipts, report, trained
 from dpjax.training import workdir
 
+_ComputeDtype = config.ComputeDtype  # the options have a field of the name "config"
 _SHOWN = 100  # lines of a table that people still read
 
 
@@ -39,6 +40,7 @@ class Options:
         allow_overlap: sources that may show pictures which the weights were trained on;
             the receipt says so.
         limit: score at most this many images of each source.
+        compute_dtype: type of the activations; default: what the weights' card says.
         panels: pictures of the worst images, written beside the receipt.
         output: the receipt; default: WORKDIR/evaluations/PROTOCOL.json (with --weights
             PROTOCOL-WEIGHTS.json) or results/WEIGHTS/CONFIG-PROTOCOL.json.
@@ -58,6 +60,7 @@ class Options:
     allow_overlap: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    compute_dtype: _ComputeDtype | None = None
     panels: int = 4
     output: Annotated[
         Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.json")
@@ -88,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         jax.distributed.initialize(
             options.coordinator, options.processes, options.process
         )
-    loaded = trained.load(_weights(options))
+    loaded = trained.load(_weights(options), compute_dtype=options.compute_dtype)
     task, evaluation = experiment.task, experiment.evaluation
     sources = evaluate.open_sources(task, experiment.data, evaluation)
     task = task.with_records(list(sources.values()))

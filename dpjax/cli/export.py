@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from dpjax import config
 from dpjax.cli import startup
 from dpjax.inference import export, trained
 
@@ -23,6 +24,7 @@ class Options:
         platforms: where it shall run.
         parameters: baked into the file, or beside it in a .weights.safetensors file.
         size: fix height and width, pixels; default: any size.
+        compute_dtype: type of the activations; default: what the weights' card says.
     """
 
     weights: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="WEIGHTS")]
@@ -32,6 +34,7 @@ class Options:
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = (
         None
     )
+    compute_dtype: config.ComputeDtype | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax export")
     startup.use_compilation_cache()
-    loaded = trained.load(options.weights)
+    loaded = trained.load(options.weights, compute_dtype=options.compute_dtype)
     description = export.write(
         options.output,
         loaded.module,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from dpjax import errors
+from dpjax import config, errors
 from dpjax.cli import startup
 from dpjax.data import image_files
 from dpjax.inference import ahead, pictures, predictor
@@ -30,6 +30,7 @@ class Options:
         scale: enlargement, for super-resolution weights.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
+        compute_dtype: type of the activations; default: what the weights' card says.
     """
 
     weights: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="WEIGHTS")]
@@ -42,6 +43,7 @@ class Options:
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     scale: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     memory_gb: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
+    compute_dtype: config.ComputeDtype | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         options.weights,
         memory_bytes=options.memory_gb and int(options.memory_gb * 1e9),
         ensemble=options.ensemble,
+        compute_dtype=options.compute_dtype,
     )
     task_options = {} if options.scale is None else {"scale": options.scale}
     _check_kind(predict, options.output, wants_words)

@@ -30,6 +30,8 @@ class Options:
         protocol: how the score is computed; default: the config's.
         results: folder of receipts; NAME/PROTOCOL.json is written there.
         licence: of the weights, for the card.
+        compute_dtype: type of the activations that the card asks for, and of the score;
+            whatever the run was trained in, float32 is right on every machine.
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -39,6 +41,7 @@ class Options:
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    compute_dtype: config.ComputeDtype = "float32"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,10 +66,11 @@ def main(arguments: Sequence[str]) -> int:
             f"{options.run} is not finished: it holds no weights/{last.name}. Continue "
             f"it first: python train.py --workdir {options.run}"
         )
-    loaded = trained.load(last)
+    loaded = trained.load(last, compute_dtype=options.compute_dtype)
     card = {
         **loaded.card,
         "name": options.output.stem,
+        "model": config.encode(loaded.model),
         "config": config.encode(_portable(experiment)),
         "trained_on": ", ".join(experiment.data.train),
         "licence": options.licence,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dpjax import errors, tasks
+from dpjax import config, errors, tasks
 from dpjax.inference import ensemble as symmetries
 from dpjax.inference import memory, pictures, trained, windows
 from dpjax.ops import resize
@@ -79,6 +79,7 @@ class Predictor:
         *,
         memory_bytes: int | None = None,
         ensemble: bool = False,
+        compute_dtype: config.ComputeDtype | None = None,
     ):
         """Loads weights.
 
@@ -90,12 +91,14 @@ class Predictor:
                 (half of an accelerator, at most a quarter of a processor's memory) and
                 on the host what is free.
             ensemble: average over the eight flips and rotations; 8 times slower.
+            compute_dtype: "float32", or "bfloat16" for speed on accelerators; None
+                takes what the card of the weights says.
 
         Raises:
             UserError: unknown weights, or a budget too small for the network.
             StorageError: the weights are damaged.
         """
-        loaded = trained.load(weights)
+        loaded = trained.load(weights, compute_dtype=compute_dtype)
         self.name: str = loaded.name
         self.card: Mapping[str, Any] = loaded.card
         self.task: tasks.Task = loaded.task

@@ -37,13 +37,18 @@ class Trained:
     file: str | None = None
 
 
-def load(weights: str | os.PathLike | store.Weights) -> Trained:
+def load(
+    weights: str | os.PathLike | store.Weights,
+    *,
+    compute_dtype: config.ComputeDtype | None = None,
+) -> Trained:
     """Returns weights with their network, after checking that they fit.
 
     Args:
         weights: a released name, a .safetensors file, the folder of a run (its last
             weights; its best so far before it is finished), or weights that are loaded
             already.
+        compute_dtype: type of the activations; None takes the card's.
 
     Returns:
         Network, weights, task.
@@ -64,6 +69,8 @@ def load(weights: str | os.PathLike | store.Weights) -> Trained:
         )
     types = config.TYPES + tasks.TYPES
     model = config.decode(card["model"], types)
+    if compute_dtype is not None:
+        model = dataclasses.replace(model, compute_dtype=compute_dtype)
     module = zoo.create_module(
         model.name, compute_dtype=model.compute_dtype, **model.options
     )

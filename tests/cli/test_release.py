@@ -59,6 +59,19 @@ def test_the_released_bytes_are_the_scored_ones(run, tmp_path, half, tiny_weight
     np.testing.assert_array_equal(kernel, kept)
 
 
+@pytest.mark.parametrize("asked", [None, "bfloat16"])
+def test_released_weights_compute_in_float32_unless_asked(run, tmp_path, asked):
+    card = run / "weights" / "last.json"
+    card.write_text(card.read_text().replace('"float32"', '"bfloat16"'))
+    path = tmp_path / "small.safetensors"
+    words = [str(run), "-o", str(path), "--results", str(tmp_path / "results")]
+    assert release.main([*words, *(["--compute-dtype", asked] if asked else [])]) == 0
+    model = store.load(path).card["model"]
+    assert model["compute_dtype"] == (asked or "float32")
+    receipt = receipts.read(tmp_path / "results" / "small" / "dncnn.json")
+    assert receipt["model"] == model
+
+
 def test_a_card_names_no_folder_of_the_machine():
     portable = release._portable(EXPERIMENT)
     assert portable.data.directory is None

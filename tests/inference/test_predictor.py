@@ -1,5 +1,7 @@
 """The predictor on every kind of picture, and on everything that is none."""
 
+import dataclasses
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -219,3 +221,17 @@ def test_pictures_of_one_size_share_a_program(tiny_weights, photo):
     for n in (20, 25, 30):
         restore(photo[:n, :31, 0])
     assert restore.compilations == 1
+
+
+def test_the_compute_type_of_the_card_can_be_overruled(tiny_weights, photo):
+    weights = store.load(tiny_weights())
+    model = {**weights.card["model"], "compute_dtype": "bfloat16"}
+    rounding = dataclasses.replace(weights, card={**weights.card, "model": model})
+
+    def run(given, **options):
+        return predictor.Predictor(given, **options)(photo).array
+
+    exact, rounded = run(weights), run(rounding)
+    assert 0 < np.abs(exact - rounded).max() < 0.02
+    np.testing.assert_array_equal(run(rounding, compute_dtype="float32"), exact)
+    np.testing.assert_array_equal(run(weights, compute_dtype="bfloat16"), rounded)
