@@ -1,13 +1,17 @@
 """Both Inception networks against timm, with every map of the pyramid."""
 
+import copy
 import functools
 
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 from flax import traverse_util
+from jax import numpy as jnp
 
-from dpjax.models import zoo
+from dpjax import errors
+from dpjax.models import inception, layers, zoo
 from dpjax.weights import layouts, renaming
 from tests import peers
 
@@ -79,14 +83,27 @@ def _shorten(network, name, blocks):
 
 
 @functools.cache
+def _whole_peer(name):
+    return peers.randomise(peers.timm().create_model(name, num_classes=10))
+
+
+@functools.cache
 def _peer(name, blocks):
     """timm's network with random weights, and those weights under our names."""
-    network = peers.timm().create_model(name, num_classes=10)
-    _shorten(network, name, blocks)
-    peers.randomise(network)
+    network = _whole_peer(name)
+    if blocks != FULL[name]:
+        network = copy.deepcopy(network)
+        _shorten(network, name, blocks)
     module = zoo.create_module(name, num_classes=10, blocks=blocks)
     layout = layouts.BY_NETWORK[type(module.backbone).__name__]
     return network, renaming.variables(peers.arrays(network), module, layout)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_is_given_back():
+    yield
+    _peer.cache_clear()
+    _whole_peer.cache_clear()
 
 
 def _photo(height, width):
@@ -141,3 +158,99 @@ def test_every_map_and_the_scores_are_those_of_timm(name, size, is_full):
     for stride in maps:
         assert peers.relative_error(pyramid[stride], maps[stride]) < 1e-5, stride
     assert peers.relative_error(ours, scores) < 1e-5
+
+
+def _counts_padding(x, window, stride=1, *, padding=0):
+    sides = [(padding, padding)] * 2
+    return nn.avg_pool(x, (window, window), (stride, stride), sides)
+
+
+def _in_reverse(maps):
+    return jnp.concatenate(maps[::-1], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("network", "module", "name", "wrong"),
+    [
+        ("inception_resnet_v2", layers, "average_pool", _counts_padding),
+        ("inception_v4", inception, "_join", _in_reverse),
+        ("inception_v4", inception, "_EPSILON", 1e-5),
+    ],
+)
+def test_a_wrong_variant_is_noticed(network, module, name, wrong, monkeypatch):
+    peer, variables = _peer(network, SHORT)
+    images = _photo(75, 98)
+    _, theirs = _theirs(peer, network, SHORT, images)
+    monkeypatch.setattr(module, name, wrong)
+    _, ours = _ours(network, SHORT, images, variables)
+    assert peers.relative_error(ours, theirs) > 1e-4
+
+
+@pytest.mark.parametrize(
+    # Three repeated blocks, once each, and those that stand alone.
+    ("name", "recomputed"),
+    [("inception_v4", 3 + 5), ("inception_resnet_v2", 3 + 4)],
+)
+def test_every_block_is_computed_again_in_the_backward_pass(name, recomputed):
+    def trace(remat):
+        options = {"blocks": (1, 1, 1), "norm": "device", "remat": remat}
+        module = zoo.create_module(name, **options)
+        example = zoo.example_input(module)
+        variables = jax.eval_shape(module.init, jax.random.key(0), example)
+        train = functools.partial(
+            module.apply,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(1)},
+        )
+        program, result = jax.make_jaxpr(train, return_shape=True)(variables, example)
+        calls = [e for e in program.eqns if e.primitive.name == "remat2"]
+        return len(calls), variables, result
+
+    (none, *plain), (some, *again) = trace(remat=False), trace(remat=True)
+    assert (none, some) == (0, recomputed)
+    assert plain == again  # the same parameters, scores and statistics
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_smallest_image_ends_in_one_pixel_and_a_smaller_one_is_refused(name):
+    module = zoo.create_module(name, blocks=(1, 1, 1))
+    example = zoo.example_input(module)
+    variables = jax.eval_shape(module.init, jax.random.key(0), example)
+    backbone = {kind: tree["backbone"] for kind, tree in variables.items()}
+    apply = functools.partial(jax.eval_shape, module.backbone.apply, backbone)
+    assert apply(example)[32].shape == (1, 1, 1, 1536)
+    height, width = example.shape[1:3]
+    small = jax.ShapeDtypeStruct((1, height - 1, width, 3), example.dtype)
+    with pytest.raises(errors.UserError, match="at least 75 x 75 pixels, got 74 x 75"):
+        apply(small)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_leaves_out_a_fifth_of_the_features_unless_told_otherwise(name):
+    assert zoo.list_options(name)["dropout"] == 0.2
+    assert zoo.create_module(name).head.dropout == 0.2
+    assert zoo.create_module(name, dropout=0.0).head.dropout == 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"blocks": (4, 7)},
+        {"blocks": (4, 7, 0)},
+        {"blocks": (4, 7, 3.0)},
+        {"blocks": "473"},
+        {"blocks": 3},
+        {"norm": "synch"},
+        {"input_style": "halves"},
+        {"output_stride": 16},
+    ],
+)
+def test_unknown_values_are_refused(name, options):
+    def build():
+        module = zoo.create_module(name, **options)
+        jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
+
+    with pytest.raises(errors.UserError):
+        build()
