@@ -1,38 +1,45 @@
 """`python -m dpjax convert`: weights of other frameworks as ours.
 
 python -m dpjax convert rednet30 model.pth -o name.safetensors --option stride=2
+python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
 """
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
+import numpy as np
 import tyro
 
-from dpjax import config, errors
+from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
-from dpjax.tasks import restoration
-from dpjax.weights import importers, store
+from dpjax.tasks import classification, restoration
+from dpjax.weights import importers, layouts, matching, renaming, store
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Writes weights of PyTorch or Caffe as safetensors with a card.
+    """Writes weights of PyTorch, MXNet or Caffe as safetensors with a card.
 
-    No code of the file is run.  A last rectification, which some implementations have,
-    is left out: pictures are clipped anyway.
+    No code of the file is run.  Networks that classify are read under the names of
+    timm, torchvision and the public wide ResNets.  A last rectification, which some
+    implementations of RED-Net have, is left out: pictures are clipped anyway.
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
-        source: .pth or .pt of torch.save, .safetensors, or .npz with arrays in the
-            layout of Caffe (conv1_w, conv1_b or conv1/0, conv1/1).
+        source: .pth or .pt of torch.save, .safetensors, or .npz; for a RED-Net also
+            with arrays in the layout of Caffe (conv1_w, conv1_b or conv1/0, conv1/1).
         output: the .safetensors file to write.
-        option: options of the network, as NAME=VALUE; channels follow from the file.
-        config: config file whose task the weights serve; default is denoising.
+        option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
+            from the file.
+        config: config file whose task the weights serve; default is denoising, or
+            classification of classes without names.
+        skip: arrays that start fresh instead, as patterns such as "head/*" where the
+            number of classes differs.
         transposed: exchange height and width of the kernels, for networks trained with
             MATLAB's Caffe.
         half: store 16 bits a number.
@@ -44,6 +51,7 @@ class Options:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
     option: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    skip: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
     transposed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
@@ -67,12 +75,9 @@ def main(arguments: Sequence[str]) -> int:
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
     arrays = importers.read_arrays(options.source)
-    variables = importers.rednet_variables(arrays, transposed=options.transposed)
-    channels = variables["params"]["conv1"]["kernel"].shape[2]
-    chosen.setdefault("channels", channels)
-    module = zoo.create_module(options.model, **chosen)
-    store.check_matches(variables, module, name=str(options.source))
-    task = restoration.Restoration(space="rgb" if channels == 3 else "gray")
+    is_classifier = options.model in zoo.list_backbones()
+    read = _classifier if is_classifier else _restorer
+    variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task
     card = {
@@ -91,6 +96,41 @@ def main(arguments: Sequence[str]) -> int:
         f"{card['sha256'][:12]}"
     )
     return 0
+
+
+def _restorer(
+    arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
+) -> tuple[Any, tasks.Task]:
+    """Variables of a RED-Net, whose channels become one of the chosen options."""
+    if options.skip:
+        raise errors.UserError(
+            f"--skip is for networks with a head, got it for {options.model}. Leave it "
+            "out."
+        )
+    variables = importers.rednet_variables(arrays, transposed=options.transposed)
+    channels = variables["params"]["conv1"]["kernel"].shape[2]
+    chosen.setdefault("channels", channels)
+    module = zoo.create_module(options.model, **chosen)
+    store.check_matches(variables, module, name=str(options.source))
+    return variables, restoration.Restoration(space="rgb" if channels == 3 else "gray")
+
+
+def _classifier(
+    arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
+) -> tuple[Any, tasks.Task]:
+    """Variables of a backbone and its classifier, fresh ones where they are skipped."""
+    if options.transposed:
+        raise errors.UserError(
+            f"--transposed is for RED-Nets of MATLAB's Caffe, got it for "
+            f"{options.model}. Leave it out."
+        )
+    module, fresh = zoo.create_model(options.model, **chosen)
+    names = layouts.BY_NETWORK[type(module.backbone).__name__]
+    skip = options.skip
+    variables = renaming.variables(arrays, module, names, skip=skip)
+    store.check_matches(variables, module, skip=skip, name=str(options.source))
+    variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
+    return variables, classification.Classification()
 
 
 def _parse(text: str) -> tuple[str, Any]:

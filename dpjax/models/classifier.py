@@ -13,6 +13,9 @@ from jax import numpy as jnp
 class LinearHead(nn.Module):
     """Average over the map, dropout, one matrix.
 
+    Matrix and bias start within 1/sqrt(channels) of 0, evenly spread, as in Torch and
+    in "Wider or Deeper".
+
     Attributes:
         num_classes: scores it gives.
         dropout: share of the averaged features that training leaves out.
@@ -37,8 +40,22 @@ class LinearHead(nn.Module):
         kind = jnp.promote_types(features.dtype, jnp.float32)
         pooled = jnp.mean(features, axis=(1, 2), dtype=kind)
         pooled = nn.Dropout(self.dropout, deterministic=not train)(pooled)
-        scores = nn.Dense(self.num_classes, dtype=self.dtype, name="fc")(pooled)
+        reach = features.shape[-1] ** -0.5
+        scores = nn.Dense(
+            self.num_classes,
+            dtype=self.dtype,
+            kernel_init=_evenly(reach),
+            bias_init=_evenly(reach),
+            name="fc",
+        )(pooled)
         return scores.astype(kind)
+
+
+def _evenly(reach: float) -> nn.initializers.Initializer:
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -reach, reach)
+
+    return init
 
 
 def linear_head(trunk: nn.Module, num_classes: int, dropout: float) -> LinearHead:

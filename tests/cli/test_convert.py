@@ -1,13 +1,15 @@
-"""The converter writes weights that the predictor accepts."""
+"""The converter writes weights that predictor and training accept."""
 
 import numpy as np
 import pytest
 
 from dpjax import config, errors, tasks
 from dpjax.cli import convert
-from dpjax.models import zoo
-from dpjax.tasks import restoration
+from dpjax.inference import trained
+from dpjax.models import layers, zoo
+from dpjax.tasks import classification, restoration
 from dpjax.weights import store
+from tests import peers
 
 
 def arrays(channels=3, width=4):
@@ -94,3 +96,61 @@ def test_mistakes_are_named_and_nothing_is_written(
     with pytest.raises(errors.UserError, match=message):
         run(source, tmp_path, *more, model=model)
     assert not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def mobilenet(tmp_path_factory):
+    """A network of timm and the file that torch.save made of it."""
+    torch = pytest.importorskip("torch")
+    network = peers.timm().create_model("mobilenetv2_100", num_classes=10)
+    path = tmp_path_factory.mktemp("timm") / "mobilenet.pth"
+    torch.save(peers.randomise(network).state_dict(), path)
+    return network, str(path)
+
+
+@pytest.mark.torch
+def test_a_classifier_of_timm_becomes_weights_that_predict(tmp_path, mobilenet):
+    network, source = mobilenet
+    model = "mobilenet_v2"
+    code, output = run(source, tmp_path, "--option", "num_classes=10", model=model)
+    assert code == 0
+    loaded = trained.load(output)
+    assert loaded.task == classification.Classification()
+    images = np.random.default_rng(0).random((2, 45, 64, 3), np.float32)
+    theirs = peers.output(network, np.asarray(layers.standardise(images, "imagenet")))
+    ours = loaded.module.apply(loaded.variables, images)
+    assert peers.relative_error(ours, theirs) < 1e-5
+
+
+@pytest.mark.torch
+def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
+    _, source = mobilenet
+    model = "mobilenet_v2"
+    with pytest.raises(errors.UserError, match=r"head/linear/fc/kernel.*\[1280, 10\]"):
+        run(source, tmp_path, "--option", "num_classes=7", model=model)
+    words = ("--option", "num_classes=7", "--skip", "head/linear/*")
+    _, output = run(source, tmp_path, *words, model=model)
+    params = trained.load(output).variables["params"]
+    assert params["head"]["linear"]["fc"]["kernel"].shape == (1280, 7)
+    _, fresh = zoo.create_model(model, num_classes=7)
+    np.testing.assert_array_equal(
+        params["head"]["linear"]["fc"]["bias"],
+        fresh["params"]["head"]["linear"]["fc"]["bias"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "message"),
+    [
+        ("rednet10", ("--skip", "head/*"), "networks with a head"),
+        ("resnet50", ("--transposed",), "RED-Nets of MATLAB's Caffe"),
+    ],
+)
+def test_options_of_other_networks_are_refused(tmp_path, source, model, words, message):
+    with pytest.raises(errors.UserError, match=message):
+        run(source, tmp_path, *words, model=model)
+
+
+def test_weights_of_another_architecture_are_named(tmp_path, source):
+    with pytest.raises(errors.DataError, match=r"(?s)not the arrays of.*conv1_w"):
+        run(source, tmp_path, model="resnet50")

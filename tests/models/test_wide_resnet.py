@@ -10,7 +10,7 @@ from flax import traverse_util
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import wide_resnet, zoo
+from dpjax.models import classifier, wide_resnet, zoo
 from tests import peers
 
 # Paper's name, layers, parameters (specification, sections 1.1 and 1.5).
@@ -365,6 +365,16 @@ def test_kernels_start_with_the_variance_of_their_inputs():
         he = np.sqrt(2 / np.prod(kernel.shape[:-1]))
         assert kernel.std() == pytest.approx(he, rel=0.05), layer
         assert np.abs(kernel).max() > 3 * he  # it is not cut off
+
+
+def test_the_head_starts_evenly_spread():
+    head = classifier.LinearHead(200)
+    params = head.init(jax.random.key(0), np.zeros((1, 1, 1, 400), "f"))["params"]["fc"]
+    for leaf in ("kernel", "bias"):
+        values = np.asarray(params[leaf]) * 20  # the root of the inputs' number
+        assert np.abs(values).max() <= 1
+        assert values.mean() == pytest.approx(0, abs=0.15)
+        assert values.std() == pytest.approx(3**-0.5, rel=0.1)
 
 
 def test_dilated_pools_pass_gradients_and_frozen_statistics_stay():
