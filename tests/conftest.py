@@ -87,7 +87,10 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
                 restoration.Restoration(suffers, suffers, space=space)
             ),
             "config": None,
-            "scores": [{"images": "set12", "psnr": 12.345}],
+            "scores": [
+                {"source": "set12", "condition": c, "psnr": p, "ssim": 0.5}
+                for c, p in (("noise25", 12.345), ("noise50", 9.87654))
+            ],
         }
         store.save(path, jax.device_get(variables), card)
         return path

@@ -1,6 +1,10 @@
 """RED-Net 30 that removes noise of any level up to 55 from gray photographs.
 
 Run:     python train.py configs/restoration/rednet30_denoise.py --workdir DIR
+Expect:  31.46 / 29.01 / 26.12 dB on BSD68 at 15 / 25 / 50 (rednet30-denoise-gray) after
+         a short run, 390 s on a third of an H200, with
+         --task.loss l1 --data.crop 72 72 --data.batch-size 32 --data.workers 3
+         --optim.lr 5e-4 --total-steps 28000
 Source:  Mao, Shen & Yang, NIPS 2016, section 4; schedule and averaging are ours
 """
 

@@ -78,8 +78,7 @@ def _weights(name: str) -> list[str]:
     card = json.loads(store.find(name).with_suffix(".json").read_text())
     model = card["model"]
     module = zoo.create_module(model["name"], **model["options"])
-    scores = "; ".join(map(_score, card.get("scores", [])))
-    return [name, model["name"], _parameters(module), scores or "-"]
+    return [name, model["name"], _parameters(module), _scores(card.get("scores", []))]
 
 
 def _parameters(module: nn.Module) -> str:
@@ -87,10 +86,17 @@ def _parameters(module: nn.Module) -> str:
     return f"{sum(math.prod(a.shape) for a in jax.tree.leaves(shapes['params'])):,}"
 
 
-def _score(score: Mapping[str, Any]) -> str:
-    texts = [str(v) for v in score.values() if isinstance(v, str)]
-    numbers = [(k, v) for k, v in score.items() if isinstance(v, float)]
-    return " ".join([*texts, *(f"{k} {report.format_value(v)}" for k, v in numbers)])
+def _scores(scores: Sequence[Mapping[str, Any]]) -> str:
+    """The first metric on the first source, under every condition; the rest is long."""
+    first = [s for s in scores if s.get("source") == scores[0].get("source")]
+    texts = []
+    for score in first:
+        metric = next(k for k, value in score.items() if isinstance(value, float))
+        value = report.format_value(score[metric])
+        texts.append(f"{score.get('condition', '')} {value}".strip())
+    if not texts:
+        return "-"
+    return " ".join(filter(None, (first[0].get("source"), metric, ", ".join(texts))))
 
 
 def _about(name: str) -> str:

@@ -5,6 +5,7 @@ Numbers in documents come from here only, so each can be traced to a receipt.
 
 import collections
 import dataclasses
+import itertools
 import math
 import os
 import pathlib
@@ -23,6 +24,7 @@ _TITLES = {
     "nll": "NLL",
     "ece15": "ECE, 15 bins (%)",
 }
+_JOINT = " / "
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -137,8 +139,8 @@ def _is_allowed(source: str, overlap: Mapping[str, Any] | None) -> bool:
 def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
     """Returns the results table as Markdown.
 
-    A metric that was also taken of the network's input ("psnr" and "psnr_input") shows
-    both: before → after.
+    The conditions of weights on a source share a line.  A metric that was also taken of
+    the network's input ("psnr" and "psnr_input") shows both: before → after.
 
     Args:
         entries: receipts.
@@ -149,17 +151,21 @@ def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
     """
     table = lines(entries)
     columns = metrics(table)
-    header = ["weights", "images", "condition", *map(title, columns), "protocol"]
+    header = ["weights", "images", "conditions", *map(title, columns), "protocol"]
     rows = [header, ["---"] * 3 + ["---:"] * len(columns) + ["---"]]
-    for line in table:
-        link = os.path.relpath(line.path, relative_to).replace(os.sep, "/")
+    together = itertools.groupby(
+        table, key=lambda line: (line.weights, line.images, line.protocol, line.path)
+    )
+    for (weights, images, protocol, path), group in together:
+        conditions = list(group)
+        link = os.path.relpath(path, relative_to).replace(os.sep, "/")
         rows.append(
             [
-                line.weights,
-                line.images,
-                line.condition,
-                *(cell(line.values, metric) for metric in columns),
-                f"[{line.protocol}]({link})",
+                weights,
+                images,
+                _JOINT.join(line.condition for line in conditions),
+                *(_cells([line.values for line in conditions], m) for m in columns),
+                f"[{protocol}]({link})",
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -351,8 +357,14 @@ def cell(values: Mapping[str, float], metric: str) -> str:
     Returns:
         Such as "14.15 → 29.30"; empty where nothing was measured.
     """
-    if metric not in values:
-        return ""
-    after = format_value(values[metric])
-    before = values.get(f"{metric}_input")
-    return after if before is None else f"{format_value(before)} → {after}"
+    return _cells([values], metric)
+
+
+def _cells(conditions: Sequence[Mapping[str, float]], metric: str) -> str:
+    """A number of each condition, with those of the network's input before them."""
+    both = (
+        _JOINT.join(format_value(values[name]) for values in conditions)
+        for name in (f"{metric}_input", metric)
+        if all(name in values for values in conditions)
+    )
+    return " → ".join(both)

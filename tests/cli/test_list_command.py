@@ -28,7 +28,8 @@ def test_released_weights_show_their_scores(capsys, tiny_weights, monkeypatch):
     assert listing.main(["shown*"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[1].split() == [
-        *("shown-name", "rednet10", "1,261", "set12", "psnr", "12.35")
+        *("shown-name", "rednet10", "1,261"),
+        *("set12", "psnr", "noise25", "12.35,", "noise50", "9.8765"),
     ]
 
 
