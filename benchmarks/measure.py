@@ -206,7 +206,29 @@ def record(
         rows: the measurements; numbers, strings and lists.
         platform: appended to the file's name; None takes that of the devices here.
     """
-    path = RESULTS / f"{name}_{platform or jax.default_backend()}.json"
+    path = write(name, settings, rows, platform)
+    print(table(rows))
+    print(f"written to {path.relative_to(ROOT)}")
+
+
+def write(
+    name: str,
+    settings: dict[str, Any],
+    rows: list[dict[str, Any]],
+    platform: str | None = None,
+) -> pathlib.Path:
+    """Writes a record of measurements.
+
+    Args:
+        name: of the benchmark.
+        settings: what was asked for.
+        rows: the measurements; numbers, strings and lists.
+        platform: appended to the file's name; None takes that of the devices here.
+
+    Returns:
+        The file.
+    """
+    path = _path(name, platform)
     content = {
         "benchmark": name,
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -216,8 +238,25 @@ def record(
         "rows": rows,
     }
     storage.replace(path, json.dumps(content, indent=2).encode() + b"\n")
-    print(table(rows))
-    print(f"written to {path.relative_to(ROOT)}")
+    return path
+
+
+def recorded(name: str, platform: str | None = None) -> list[dict[str, Any]]:
+    """Returns the rows of the record that is there.
+
+    Args:
+        name: of the benchmark.
+        platform: as for `record`.
+
+    Returns:
+        Its rows; none if there is no record.
+    """
+    path = _path(name, platform)
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def _path(name: str, platform: str | None) -> pathlib.Path:
+    return RESULTS / f"{name}_{platform or jax.default_backend()}.json"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

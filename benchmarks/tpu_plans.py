@@ -3,7 +3,8 @@
     pip install -r requirements-tpu.txt
     JAX_PLATFORMS=cpu python -m benchmarks.tpu_plans
 
-Memory is what the compiler assigns.  Time is its estimate, not a measurement.
+Memory is what the compiler assigns.  Time is its estimate, not a measurement.  Rows are
+written as they come, over those of the same config, pod and batch; others stay.
 """
 
 import argparse
@@ -16,32 +17,45 @@ from benchmarks import measure
 from dpjax.cli import experiments, startup
 from dpjax.training import plan, topology
 
+_NAME = "tpu_plans"
+
 
 def main() -> None:
     """Compiles, prints a table and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--topologies", nargs="+", default=["v5e:4x4", "v5p:2x4x4"])
     parser.add_argument("--configs", nargs="+", help="files; default all of configs/")
+    parser.add_argument(
+        "--per-chip", type=int, help="images; default what the config's batch gives"
+    )
     options = parser.parse_args()
     if jax.config.jax_platforms is None:  # only the compiler is wanted
         jax.config.update("jax_platforms", "cpu")
     startup.use_compilation_cache()
     root = measure.ROOT / "configs"
     files = [pathlib.Path(x) for x in options.configs or sorted(root.glob("*/*.py"))]
-    rows = []
+    rows = {_key(row): row for row in measure.recorded(_NAME, "tpu")}
     for path in files:
         for name in options.topologies:
-            rows.append(_row(path, name))
-            print(measure.table(rows[-1:]), flush=True)
-    measure.record("tpu_plans", {"topologies": options.topologies}, rows, "tpu")
+            row = _row(path, name, options.per_chip)
+            print(measure.table([row]), flush=True)
+            rows[_key(row)] = row
+            every = [rows[key] for key in sorted(rows)]
+            measure.write(_NAME, {"peak": "of bfloat16"}, every, "tpu")
+    print(measure.table(every))
 
 
-def _row(path, name):
+def _key(row):
+    return row["config"], row["topology"], row["batch"]
+
+
+def _row(path, name, per_chip):
     run = experiments.read_config(str(path))
     chips = len(topology.slice_devices(name))
-    if run.data.batch_size < chips:  # an example on each chip, at least
-        data = dataclasses.replace(run.data, batch_size=chips)
-        run = dataclasses.replace(run, data=data)
+    # An example on each chip, at least.
+    batch = per_chip * chips if per_chip else max(run.data.batch_size, chips)
+    data = dataclasses.replace(run.data, batch_size=batch)
+    run = dataclasses.replace(run, data=data)
     found = plan.make_plan(run, name)
     return {
         "config": path.stem,
