@@ -19,7 +19,9 @@ def get_config() -> Experiment:
         parent,
         model=Model("rednet10", {"channels": 1, "skip_every": 2}),
         # BSD68 takes minutes on a processor: score it afterwards with evaluate.py.
-        data=dataclasses.replace(parent.data, evaluate=("set12",), batch_size=8),
+        data=dataclasses.replace(
+            parent.data, evaluate=("set12",), batch_size=8, workers=0
+        ),
         optim=dataclasses.replace(parent.optim, warmup_steps=500),
         evaluation=Evaluation("dncnn", every_steps=4_000),
         record=Record(log_every=200, save_every=1_000),

@@ -95,7 +95,8 @@ class Classifier(nn.Module):
         """Returns one score for each class, before the softmax.
 
         Args:
-            images: RGB in [0, 1], float [b, h, w, 3]; any sides from `smallest_side`.
+            images: RGB in [0, 1], float [b, h, w, 3], or grey ones [b, h, w, 1]; any
+                sides from `smallest_side`.
             train: whether dropout is on and batch statistics are taken.
 
         Returns:

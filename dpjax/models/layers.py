@@ -31,24 +31,27 @@ def standardise(images: jax.Array, style: InputStyle) -> jax.Array:
     """Returns images the way the weights of a network expect them.
 
     Args:
-        images: RGB in [0, 1], float [b, h, w, 3].
+        images: RGB in [0, 1], float [b, h, w, 3]; grey ones [b, h, w, 1] count as three
+            equal channels, so that the weights of RGB networks serve them.
         style: "imagenet" subtracts torchvision's mean and divides by its deviation;
             "half" gives [-1, 1]; "caffe" gives BGR in 0..255 minus Caffe's mean;
             "unit" changes nothing.
 
     Returns:
-        float32 [b, h, w, 3].
+        float32 [b, h, w, 3]; with "unit" the channels that came.
 
     Raises:
         UserError: an unknown style, or images of another rank or channel count.
     """
-    if images.ndim != 4 or (images.shape[-1] != 3 and style != "unit"):
+    if images.ndim != 4 or (images.shape[-1] not in (1, 3) and style != "unit"):
         raise errors.UserError(
-            f"This network wants RGB images [b, h, w, 3], got {list(images.shape)}."
+            "This network wants RGB images [b, h, w, 3] or grey ones [b, h, w, 1], got "
+            f"{list(images.shape)}."
         )
     images = images.astype(jnp.promote_types(images.dtype, jnp.float32))
     if style == "unit":
         return images
+    images = jnp.broadcast_to(images, (*images.shape[:-1], 3))
     if style == "half":
         return images * 2 - 1
     if style == "caffe":

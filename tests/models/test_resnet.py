@@ -123,3 +123,17 @@ def test_unknown_values_are_refused(options):
 
     with pytest.raises(errors.UserError):
         build()
+
+
+def test_grey_images_are_rgb_ones_of_equal_channels(peer):
+    network, variables = peer
+    grey = _photo(40, 33)[..., :1]
+    alike = np.repeat(grey, 3, axis=-1)
+    theirs = peers.output(network, _standardised(alike))
+    assert peers.relative_error(_ours(variables, grey), theirs) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 33, 2), (1, 40, 33, 4), (40, 33, 3)])
+def test_images_of_other_channels_are_refused(peer, shape):
+    with pytest.raises(errors.UserError, match=r"RGB images \[b, h, w, 3\] or grey"):
+        _ours(peer[1], np.zeros(shape, np.float32))
