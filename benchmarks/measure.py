@@ -18,6 +18,7 @@ import numpy as np
 from dpjax import config, storage
 from dpjax.cli import startup
 from dpjax.data import degradations
+from dpjax.models import zoo
 from dpjax.tasks import restoration, task
 from dpjax.training import parallel, step
 
@@ -77,6 +78,30 @@ def synthetic_batch(
     batch["valid"] = np.ones(data.batch_size, bool)
     batch["position"] = np.arange(position, position + data.batch_size, dtype=np.int32)
     return batch
+
+
+def random_variables(module: Any, seed: int = 0) -> Any:
+    """Returns variables without the zeros and ones of a start, which hide mistakes.
+
+    Args:
+        module: a network of the zoo.
+        seed: of the draws.
+
+    Returns:
+        Parameters and statistics as float32 on the host; kernels of He's variance.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
+    draws = {
+        "kernel": lambda s: rng.normal(0, np.sqrt(2 / np.prod(s[:-1])), s),
+        "scale": lambda s: rng.uniform(0.5, 1.5, s),
+        "bias": lambda s: rng.uniform(-0.5, 0.5, s),
+        "mean": lambda s: rng.uniform(-0.5, 0.5, s),
+        "var": lambda s: rng.uniform(0.5, 2.0, s),
+    }
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: draws[path[-1].key](leaf.shape).astype(np.float32), shapes
+    )
 
 
 class Updates:

@@ -4,13 +4,15 @@
     python -m benchmarks.model_table --models "resnet*" --work forward training
 
 GMAC are multiplications with an addition for one image; the memory is what the largest
-moment of a forward pass holds for one image, without the parameters.
+moment of a forward pass holds for one image, without the parameters.  The deviation is
+what bfloat16 changes in the result, relative to its largest value, for random weights.
 """
 
 import argparse
 import itertools
 
 import jax
+import numpy as np
 
 from benchmarks import measure
 from dpjax.cli import startup
@@ -42,6 +44,9 @@ def main() -> None:
         choices=["forward", "training"],
         help="what is timed; nothing after it: only counts",
     )
+    parser.add_argument(
+        "--deviation", action="store_true", help="of bfloat16; minutes on a processor"
+    )
     options = parser.parse_args()
     if options.work:
         measure.warn_if_busy()
@@ -71,6 +76,8 @@ def _row(name, options):
         "GMAC": flops.count(module.apply, shapes, image) / 2e9,
         "MiB/image": pixel_bytes * side**2 / 2**20,
     }
+    if options.deviation:
+        row["bfloat16 deviation"] = _deviation(name)
     if not options.work:
         return row
     batch = options.batch or jax.device_count()
@@ -86,6 +93,23 @@ def _row(name, options):
         row[f"{kind} images/s"] = found.images_per_s
         row[f"{kind} s"] = list(found.seconds)
     return row
+
+
+def _deviation(name):
+    """Of two images of the smallest size."""
+    module = zoo.create_module(name)
+    variables = measure.random_variables(module)
+    shape = (2, *zoo.example_input(module).shape[1:])
+    images = np.random.default_rng(1).random(shape, np.float32)
+    exact, rounded = (
+        np.asarray(
+            jax.jit(zoo.create_module(name, compute_dtype=dtype).apply)(
+                variables, images
+            )
+        )
+        for dtype in ("float32", "bfloat16")
+    )
+    return float(np.abs(rounded - exact).max() / np.abs(exact).max())
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ Fresh batch statistics are 0 and 1 and fresh scales 1, so a network that ignored
 exchanged them would still agree; here they are all drawn at random.
 """
 
-import jax
 import numpy as np
 
-from benchmarks import torch_timm
-from dpjax.models import zoo
+from benchmarks import measure, torch_timm
 
 timm = torch_timm.load
+random_variables = measure.random_variables
 
 
 def randomise(network, seed: int = 0):
@@ -39,22 +38,6 @@ def randomise(network, seed: int = 0):
                 if layer.bias is not None:
                     layer.bias.copy_(uniform(layer.bias, -0.5, 0.5))
     return network.eval()
-
-
-def random_variables(module, seed=0):
-    """Variables of ours without the zeros and ones of a start, which hide mistakes."""
-    rng = np.random.default_rng(seed)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
-    draws = {
-        "kernel": lambda s: rng.normal(0, np.sqrt(2 / np.prod(s[:-1])), s),
-        "scale": lambda s: rng.uniform(0.5, 1.5, s),
-        "bias": lambda s: rng.uniform(-0.5, 0.5, s),
-        "mean": lambda s: rng.uniform(-0.5, 0.5, s),
-        "var": lambda s: rng.uniform(0.5, 2.0, s),
-    }
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: draws[path[-1].key](leaf.shape).astype(np.float32), shapes
-    )
 
 
 def arrays(network) -> dict[str, np.ndarray]:
