@@ -2,14 +2,18 @@
 
 Orbax commits a checkpoint atomically and notices missing pieces, but restores flipped
 bytes without a word.  So each checkpoint carries a fingerprint of every array, computed
-on the device in integers (equal on any number of devices); a checkpoint that does not
-match is put aside, and the one before it is used.
+on the device in integers (equal on any number of devices), and a checksum of everything
+else it says; a checkpoint that does not match is put aside, and the one before it is
+used.
 """
 
 import contextlib
 import dataclasses
 import errno
+import hashlib
+import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from dpjax import errors
+from dpjax import errors, storage
 from dpjax.training import parallel as parallels
 
 _LOG = logging.getLogger(__name__)
@@ -77,8 +81,10 @@ class Checkpoints:
             best_mode="max",
             cleanup_tmp_directories=True,
         )
+        self._has_failed = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._mend_scores()
             self._manager = ocp.CheckpointManager(self.folder, options=options)
         except OSError as error:
             raise errors.StorageError(
@@ -99,17 +105,24 @@ class Checkpoints:
         """
         if self._manager.latest_step() == step:
             return
-        meta = {**meta, "fingerprint": fingerprint(state), "arrays": _arrays(state)}
+        ranked = _NO_SCORE if score is None else self._sign * float(score)
+        meta = {
+            **meta,
+            "fingerprint": fingerprint(state),
+            "arrays": _arrays(state),
+            "ranked": ranked,
+        }
+        meta["checksum"] = _checksum(meta)
         args = self._ocp.args.Composite(
             state=self._ocp.args.StandardSave(state),
             meta=self._ocp.args.JsonSave(meta),
         )
-        ranked = _NO_SCORE if score is None else self._sign * float(score)
         try:
             self._manager.check_for_errors()
             saved = self._manager.save(step, args=args, metrics={"score": ranked})
         # TensorStore reports a disk that refuses as ValueError.
         except (OSError, ValueError) as error:
+            self._has_failed = True
             raise storage_error(self.folder, error) from error
         if not saved:
             raise errors.StorageError(
@@ -126,13 +139,32 @@ class Checkpoints:
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
         except (OSError, ValueError) as error:
+            self._has_failed = True
             raise storage_error(self.folder, error) from error
 
     def close(self) -> None:
-        """Ends the background threads; saves under way are finished first."""
+        """Ends the background threads; saves under way are finished first.
+
+        What a failed save has written so far is removed.
+        """
         # A save that failed has been reported by `save` or `wait`.
         with contextlib.suppress(OSError, ValueError):
             self._manager.close()
+        if self._has_failed and jax.process_index() == 0:
+            for half in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(half, ignore_errors=True)
+
+    def _mend_scores(self) -> None:
+        """Writes the scores again that Orbax ranks by, where they were damaged.
+
+        Orbax does not open a folder in which one of them is not JSON.
+        """
+        if jax.process_index() == 0:
+            for place in self.folder.iterdir():
+                if place.name.isdigit():
+                    _mend_score(place)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("scores mended")
 
     def restore(self, like: Any, parallel: parallels.Parallel) -> Restored | None:
         """Returns the newest sound checkpoint.
@@ -184,6 +216,8 @@ class Checkpoints:
             meta = self._manager.restore(
                 step, args=ocp.Composite(meta=ocp.JsonRestore())
             )
+            if meta.meta.get("checksum") != _checksum(meta.meta):
+                return None, ["what it says about itself was changed"]
             _check_arrays(self.folder / str(step), meta.meta["arrays"], like)
             found = self._manager.restore(
                 step, args=ocp.Composite(state=ocp.StandardRestore(target))
@@ -227,6 +261,31 @@ class Checkpoints:
             if jax.process_count() > 1:
                 multihost_utils.sync_global_devices("damaged checkpoints put aside")
             self._manager.reload()
+
+
+def _checksum(meta: dict[str, Any]) -> str:
+    """Of all entries but itself, as they come back from JSON."""
+    said = {name: value for name, value in meta.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _mend_score(place: Path) -> None:
+    """One checkpoint's score, if it is not the one that the checkpoint itself knows."""
+    file = place / "metrics" / "metrics"
+    try:
+        meta = json.loads((place / "meta" / "metadata").read_bytes())
+        is_sound = meta.get("checksum") == _checksum(meta)
+        ranked = meta["ranked"] if is_sound else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        ranked = None  # `restore` will find it damaged
+    try:
+        score = json.loads(file.read_bytes())["score"]
+        is_number = isinstance(score, float | int)
+    except (OSError, ValueError, KeyError, TypeError):
+        is_number = False
+    if not is_number or (ranked is not None and score != ranked):
+        score = _NO_SCORE if ranked is None else ranked
+        storage.replace(file, json.dumps({"score": score}).encode())
 
 
 def _agreed(is_damaged: bool) -> bool:
@@ -274,15 +333,27 @@ def storage_error(folder: Path, error: Exception) -> errors.StorageError:
     """
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     text = str(error).splitlines()[0] if str(error) else repr(error)
+    then = (
+        "it continues from the last complete checkpoint, which is intact"
+        if any(map(_has_checkpoint, (folder, folder / "checkpoints")))
+        else "it starts from the beginning, since there is no checkpoint yet"
+    )
     if full or "No space left" in str(error) or "File too large" in str(error):
         return errors.StorageError(
             f"No room left to write in {folder} ({text}). Free space and run the same "
-            "command again: it continues from the last complete checkpoint."
+            f"command again: {then}."
         )
     return errors.StorageError(
-        f"Cannot write in {folder}: {text}. The last complete checkpoint is intact; "
-        "mend the cause and run the same command again."
+        f"Cannot write in {folder}: {text}. Mend the cause and run the same command "
+        f"again: {then}."
     )
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    try:
+        return any(place.name.isdigit() for place in folder.iterdir())
+    except OSError:
+        return False
 
 
 def fingerprint(state: Any) -> dict[str, list[int]]:

@@ -265,9 +265,10 @@ class _Run:
         if streak >= record.stop_after_bad:
             raise errors.NotFiniteError(
                 f"Loss or gradient was not finite in {streak} updates in a row, since "
-                f"step {at - streak + 1}; those updates were refused and the last good "
-                f"checkpoint is kept in {self.checkpoints.folder}. Lower optim.lr, set "
-                "optim.clip-norm, or look at the data with `python -m dpjax doctor`."
+                f"step {at - streak + 1}; those updates were refused, and checkpoints "
+                f"before it, if there are any, are kept in {self.checkpoints.folder}. "
+                "Lower optim.lr, set optim.clip-norm, or look at the data with `python "
+                "-m dpjax doctor`."
             )
 
     def _evaluates(self, at: int) -> bool:

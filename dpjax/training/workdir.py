@@ -23,9 +23,14 @@ def claim(folder: Path, process_index: int = 0) -> Iterator[None]:
         A context manager.
 
     Raises:
-        UserError: another run works in the folder.
+        UserError: another run works in the folder, or it is a file.
         StorageError: the folder cannot be made.
     """
+    if folder.exists() and not folder.is_dir():
+        raise errors.UserError(
+            f"A run wants a folder of its own, {folder} is a file. Choose another "
+            "--workdir."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / f".lock{process_index}").open("a+")
@@ -68,10 +73,17 @@ def read_experiment(folder: Path) -> config.Experiment:
             "Give a config file to start one: "
             "python train.py configs/... --workdir DIR."
         ) from error
+    mend = (
+        "Bring back a copy of it, or start again from the config file in another "
+        "--workdir."
+    )
     try:
-        return config.decode(json.loads(text), config.TYPES + tasks.TYPES)
+        found = config.decode(json.loads(text), config.TYPES + tasks.TYPES)
     except json.JSONDecodeError as error:
-        raise errors.UserError(f"{path} is not valid JSON: {error}.") from error
+        raise errors.UserError(f"{path} is not valid JSON: {error}. {mend}") from error
+    if not isinstance(found, config.Experiment):
+        raise errors.UserError(f"{path} describes no experiment. {mend}")
+    return found
 
 
 def check_experiment(folder: Path, experiment: config.Experiment) -> None:

@@ -83,6 +83,62 @@ def test_truncated_and_missing_pieces_fall_back(tmp_path):
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"position"', '"posit1on"'),
+        ('"fingerprint"', '"fingerprimt"'),
+        ("float32", "float31"),
+        ('"best": 3.0', '"best": 9.0'),
+        ("{", ""),
+    ],
+)
+def test_what_a_checkpoint_says_about_itself_is_guarded_too(tmp_path, old, new):
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    for step in (1, 2, 3):
+        meta = {"position": step, "best": float(step)}
+        store.save(step, _state(step), meta, float(step))
+    store.wait()
+    store.close()
+    file = tmp_path / "3" / "meta" / "metadata"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    store = checkpoint.Checkpoints(tmp_path, keep_last=3, best_is_high=True)
+    assert store.restore(_like(), _devices(1)).step == 2
+    store.close()
+    assert (tmp_path / "damaged" / "3").is_dir()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"sc0re": 2.0}', b"missing"])
+def test_a_damaged_score_is_written_again(tmp_path, content):
+    _written(tmp_path)
+    file = tmp_path / "3" / "metrics" / "metrics"
+    sound = file.read_bytes()
+    if content == b"missing":
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=1, best_is_high=True)
+    assert store.restore(_like(), _devices(1)).step == 3
+    assert file.read_bytes() == sound
+    # It is still the best: the next, poorer ones do not push it out.
+    for step in (4, 5):
+        store.save(step, _state(step), {"position": step}, 0.0)
+        store.wait()
+    store.close()
+    assert {p.name for p in tmp_path.iterdir() if p.name.isdigit()} == {"3", "5"}
+
+
+def test_a_changed_score_does_not_make_another_checkpoint_the_best(tmp_path):
+    _written(tmp_path)
+    (tmp_path / "1" / "metrics" / "metrics").write_bytes(b'{"score": 99.0}')
+    store = checkpoint.Checkpoints(tmp_path, keep_last=1, best_is_high=True)
+    store.save(4, _state(4), {"position": 4}, 0.0)
+    store.wait()
+    store.close()
+    assert {p.name for p in tmp_path.iterdir() if p.name.isdigit()} == {"3", "4"}
+
+
 def test_all_damaged_is_an_error_that_names_the_folder(tmp_path):
     _written(tmp_path, steps=(1,))
     os.truncate(_largest_file(tmp_path / "1" / "state"), 10)
