@@ -29,6 +29,9 @@ _TOLERANCE = (
     1e-5  # largest difference to the live network, relative to its largest value
 )
 _JAX_NAMES = {"gpu": "cuda"}
+_KIND = "stablehlo"
+# Endings of files that hold weights, or speak of them.
+_WEIGHTS = (".safetensors", ".json", ".npz", ".pt", ".pth")
 
 
 def write(
@@ -47,8 +50,9 @@ def write(
     files take their places.
 
     Args:
-        path: the file; its description goes to the same name with .json, weights that
-            are not baked in to .weights.safetensors.
+        path: the file, by custom *.stablehlo; its description goes to the same name
+            with .json behind it, weights that are not baked in to
+            .weights.safetensors.
         module: the network.
         variables: its parameters and statistics.
         card: of the weights; becomes part of the description.
@@ -60,10 +64,12 @@ def write(
         The description.
 
     Raises:
-        UserError: an unknown platform, or a network that needs fixed sizes.
+        UserError: an unknown platform, a network that needs fixed sizes, or a path
+            that would take the place of weights or of a card.
         StorageError: the files differ from the network, or cannot be written.
     """
     path = pathlib.Path(path)
+    _check_place(path)
     for name in platforms:
         if name not in PLATFORMS:
             raise errors.unknown_name("platform", name, PLATFORMS)
@@ -79,7 +85,7 @@ def write(
             f"than {_TOLERANCE:.0e}. Nothing was written."
         )
     description = {
-        "kind": "stablehlo",
+        "kind": _KIND,
         "format": FORMAT,
         "file": path.name,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -97,7 +103,7 @@ def write(
         description["weights"] = beside.name
     storage.replace(path, data)
     text = json.dumps(description, indent=2) + "\n"
-    storage.replace(path.with_suffix(".json"), text.encode())
+    storage.replace(_description(path), text.encode())
     return description
 
 
@@ -116,7 +122,7 @@ def read(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
     path = pathlib.Path(path)
     try:
         data = path.read_bytes()
-        description = json.loads(path.with_suffix(".json").read_text())
+        description = json.loads(_description(path).read_text())
     except (OSError, ValueError) as error:
         raise errors.DataError(
             f"Cannot read {path} and its .json: {error}. Export again."
@@ -124,13 +130,38 @@ def read(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
     if hashlib.sha256(data).hexdigest() != description.get("sha256"):
         raise errors.DataError(
             f"{path} is damaged: its checksum is not the one in "
-            f"{path.with_suffix('.json')}. Export again."
+            f"{_description(path)}. Export again."
         )
     call = _call(data)
     if description["weights"] == "baked":
         return lambda images: np.asarray(call(images))
     variables = store.load(path.with_name(description["weights"])).variables
     return lambda images: np.asarray(call(variables, images))
+
+
+def _description(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(path.name + ".json")
+
+
+def _check_place(path: pathlib.Path) -> None:
+    """Raises if weights, a card or a receipt would be overwritten."""
+    if path.suffix in _WEIGHTS:
+        raise errors.UserError(
+            f"An exported network is no file of weights, so {path} would mislead. "
+            f"Choose another ending, such as {path.with_suffix('.stablehlo')}."
+        )
+    about = _description(path)
+    try:
+        kind = json.loads(about.read_text()).get("kind")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind != _KIND:
+        raise errors.UserError(
+            f"The description of the network would take the place of {about}, which "
+            "describes something else. Choose another name for the network."
+        )
 
 
 def _export(module, variables, weights, platforms, size):

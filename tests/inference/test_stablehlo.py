@@ -8,6 +8,7 @@ import pytest
 
 from dpjax import errors, storage
 from dpjax.inference import export, trained
+from dpjax.weights import store
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_a_file_gives_what_the_network_gives_for_any_size(tmp_path, loaded, how)
     about = export.write(
         path, loaded.module, loaded.variables, card=loaded.card, weights=how
     )
-    assert about == json.loads((tmp_path / "m.json").read_text())
+    assert about == json.loads((tmp_path / "m.stablehlo.json").read_text())
     assert about["input"]["shape"] == "b, h, w, 1"
     assert about["platforms"] == ["cpu", "cuda", "tpu"]
     assert about["parity"] <= 1e-5
@@ -35,7 +36,7 @@ def test_a_file_gives_what_the_network_gives_for_any_size(tmp_path, loaded, how)
     for shape in ((1, 9, 30, 1), (3, 16, 16, 1)):
         images = rng.random(shape, np.float32)
         np.testing.assert_allclose(run(images), live(loaded, images), rtol=0, atol=1e-5)
-    names = {"m.stablehlo", "m.json"}
+    names = {"m.stablehlo", "m.stablehlo.json"}
     if how == "beside":
         names |= {"m.weights.safetensors", "m.weights.json"}
     assert set(os.listdir(tmp_path)) == names
@@ -82,3 +83,25 @@ def test_damaged_and_missing_files_are_named(tmp_path, loaded):
         export.read(path)
     with pytest.raises(errors.DataError, match="absent"):
         export.read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine.safetensors", r"no file of weights.*mine\.stablehlo"),
+        ("mine.json", r"no file of weights"),
+        ("mine", r"take the place of .*mine\.json"),
+    ],
+)
+def test_weights_and_their_cards_are_never_overwritten(tmp_path, loaded, name, message):
+    store.save(tmp_path / "mine.safetensors", loaded.variables, dict(loaded.card))
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(errors.UserError, match=message):
+        export.write(tmp_path / name, loaded.module, loaded.variables)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_an_export_can_be_written_again(tmp_path, loaded):
+    for _ in range(2):
+        export.write(tmp_path / "m", loaded.module, loaded.variables, size=(8, 8))
+    assert set(os.listdir(tmp_path)) == {"m", "m.json"}

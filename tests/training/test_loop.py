@@ -6,7 +6,7 @@ import pytest
 from dpjax import config, errors
 from dpjax.data import degradations, preparation
 from dpjax.tasks import restoration
-from dpjax.training import loop
+from dpjax.training import checkpoint, loop, workdir
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,30 @@ def test_pictures_too_small_for_the_task_are_named(
         loop.train(experiment, tmp_path / "run")
     # Nothing keeps the run from being started again with other pictures.
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_work_folder_that_is_a_file_is_the_users_mistake(tmp_path):
+    (tmp_path / "a").write_text("notes")
+    with (
+        pytest.raises(errors.UserError, match=r"a is a file\. Choose another"),
+        workdir.claim(tmp_path / "a"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '"x"', "{", '{"type": "Optim"}'])
+def test_a_config_that_is_none_is_named_with_the_way_out(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(errors.UserError, match=r"config\.json .*Bring back a copy"):
+        workdir.read_experiment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [("7", "continues from the last"), ("7.tmp", "starts from the beginning")],
+)
+def test_what_happens_next_is_said_as_it_is(tmp_path, made, message):
+    (tmp_path / "checkpoints" / made).mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "checkpoints"):
+        error = checkpoint.storage_error(folder, OSError(28, "No space left"))
+        assert message in str(error)
