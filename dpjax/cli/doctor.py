@@ -37,7 +37,8 @@ class Options:
     """Looks at this machine and reads every record of the data sets named.
 
     Attributes:
-        sources: data sets such as bsds500:train; without any, the machine alone.
+        sources: data sets, whole as bsds500 or a split as bsds500:train; without any,
+            the machine alone.
         config: an experiment; its sources are read and compared with each other.
         directory: where records live; default TFDS_DATA_DIR or ~/tensorflow_datasets.
     """
@@ -61,7 +62,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax doctor")
     directory = options.directory or preparation.default_directory()
-    wanted = [(name, "train") for name in options.sources]
+    wanted = [
+        (split, "train")
+        for name in options.sources
+        for split in _splits(name, directory)
+    ]
     data = None
     if options.config is not None:
         from dpjax.cli import experiments
@@ -89,6 +94,17 @@ def main(arguments: Sequence[str]) -> int:
     is_sound &= _overlaps(opened, data)
     print("\nEverything is sound." if is_sound else "\nSee the lines marked !!.")
     return 0 if is_sound else errors.DataError.exit_code
+
+
+def _splits(name: str, directory: Path) -> list[str]:
+    """A split as it is named, and every split of a set that is named without one."""
+    if sources.parse(name).split is not None:
+        return [name]
+    try:
+        counts = sources.inspect(name, directory=directory).counts
+    except errors.DataError:
+        return [name]  # what is wrong with it is told when it is opened
+    return [f"{name}:{split}" for split in counts]
 
 
 def _open(name: str, role: sources.Role, directory: Path) -> sources.Source:

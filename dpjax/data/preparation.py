@@ -10,12 +10,15 @@ import errno
 import io
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from dpjax import errors
 from dpjax.data import builders
+
+NAME = r"\w[\w.-]*"  # of a variant; it is a folder and a part of sources
 
 _UNFINISHED = ".unfinished"
 _LOCK = ".lock"
@@ -79,11 +82,17 @@ def prepare(
         The folder of the finished records.
 
     Raises:
-        UserError: unknown name, a folder missing from the command, or already prepared.
+        UserError: unknown name, a variant's name that no source could be written
+            with, a folder missing from the command, or already prepared.
         DataError: files that cannot be used.
         StorageError: the records cannot be written.
     """
     kind = builders.find(name)
+    if config is not None and not re.fullmatch(NAME, config):
+        raise errors.UserError(
+            f"A name for a data set of yours has letters, digits, '_', '.' and '-', as "
+            f"in birds-2024; got {config!r}. Change --name."
+        )
     directory = (directory or default_directory()).expanduser().absolute()
     if folder is not None and not kind.needs_folder:
         raise errors.UserError(

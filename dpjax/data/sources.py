@@ -21,7 +21,9 @@ from dpjax.data import builders, preparation, published, records
 Role = Literal["train", "evaluate"]
 
 _REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9_]+)(/(?P<config>[\w.-]+))?(:(?P<split>\w+)(-(?P<without>.+))?)?"
+    r"(?P<name>[a-z0-9_]+)"
+    rf"(/(?P<config>{preparation.NAME}))?"
+    r"(:(?P<split>\w+)(-(?P<without>.+))?)?"
 )
 
 

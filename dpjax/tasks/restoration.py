@@ -102,6 +102,32 @@ class Restoration(task.Task):
                 f"data.crop must be positive, got {experiment.data.crop}."
             )
 
+    def check_trained(self, trained: task.Task) -> None:
+        """Raises if weights of another kind of damage would be scored.
+
+        Args:
+            trained: what the weights were trained for.
+
+        Raises:
+            UserError: another task, other colour planes, or a damage that the weights
+                never saw.
+        """
+        super().check_trained(trained)
+        if trained.space != self.space:
+            raise errors.UserError(
+                f"The weights were trained on {trained.space} images, this evaluation "
+                f"gives them {self.space} ones. Choose a config of theirs, or other "
+                "weights."
+            )
+        known = {type(suffered): suffered.label for suffered in trained.degradations}
+        strange = [d.label for d in self.judged if type(d) not in known]
+        if strange:
+            raise errors.UserError(
+                f"The weights were trained to undo {', '.join(known.values())}, this "
+                f"evaluation judges {', '.join(strange)}. Choose a config of theirs, "
+                "or other weights."
+            )
+
     @property
     def _margin(self) -> int:
         return degradations.context(self.degradations)[0]

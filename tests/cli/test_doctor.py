@@ -32,6 +32,15 @@ def run(*words):
     return exits.run(lambda: cli.main(["doctor", *map(str, words)]))
 
 
+def damage(folder, split):
+    """Flips a bit in the records of a split; returns the file."""
+    file = next(folder.glob(f"image_folder/mine/*/*-{split}.array_record*"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    return file
+
+
 @pytest.fixture
 def folder(tmp_path, photo):
     root = tmp_path / "images"
@@ -65,10 +74,7 @@ def test_a_sound_set_with_its_peculiarities(folder, capsys):
 
 
 def test_damage_is_counted_and_ends_with_3(folder, capsys):
-    file = next(folder.glob("image_folder/mine/*/*-train.array_record*"))
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(data)
+    file = damage(folder, "train")
     assert run("image_folder/mine:train", "--dir", folder) == 3
     said = capsys.readouterr().out
     assert "!! Record" in said
@@ -115,3 +121,20 @@ def test_another_picture_under_the_same_id_is_noticed(folder):
     assert "'0.png'" in found.damaged[0]
     assert "another picture" in found.damaged[0]
     assert not found.is_sound
+
+
+def test_a_set_without_a_split_is_looked_at_whole(tmp_path, photo, capsys):
+    root = tmp_path / "images"
+    for split, shift in (("train", 0), ("test", 90)):
+        (root / split).mkdir(parents=True)
+        own = PIL.Image.fromarray(photo[:, shift : shift + 150])
+        own.save(root / split / "own.png")
+        PIL.Image.fromarray(photo[:100, :100]).save(root / split / "shared.png")
+    preparation.prepare("image_folder", folder=root, directory=tmp_path, config="mine")
+    assert run("image_folder/mine", "--dir", tmp_path) == 0
+    said = capsys.readouterr().out
+    for split in ("train", "test"):
+        assert f"image_folder/mine:{split}\n  2 images" in said
+    assert "share pictures: test/shared.png = train/shared.png" in said
+    damage(tmp_path, "test")
+    assert run("image_folder/mine", "--dir", tmp_path) == 3

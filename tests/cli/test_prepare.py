@@ -85,11 +85,14 @@ def test_copies_do_not_meet_across_a_ratio(folder, tmp_path, capsys):
         (("set5", "--from", ".", "--name", "x"), "no option --name"),
         (("photos", "--split", "test"), "no option --split"),
         (("photos", "--from", "."), "brings its own files"),
+        (("image_folder", "--from", ".", "--name", "a b/c"), "got 'a b/c'. Change"),
+        (("class_folder", "--from", ".", "--name", ".."), "got '..'. Change --name"),
     ],
 )
 def test_mistakes_end_with_2_and_say_what_to_do(words, message, tmp_path, capsys):
     assert run(*words, "--dir", tmp_path) == errors.UserError.exit_code
     assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_misspelt_options_are_corrected(capsys):

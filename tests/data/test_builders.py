@@ -69,6 +69,18 @@ def test_copies_of_a_picture_stay_on_its_side_of_a_ratio(tmp_path, photo):
         assert sum(map(len, found.values())) == 37  # none lost, nor the broken one
 
 
+def test_files_that_cannot_be_used_are_no_side_of_a_ratio(tmp_path, photo):
+    folder = tmp_path / "i"
+    folder.mkdir()
+    for i in range(7):  # copies, which stay together
+        PIL.Image.fromarray(photo).resize((90 + i, 120)).save(folder / f"{i}.png")
+    for i in range(4):
+        (folder / f"bad{i}.png").write_bytes(b"broken")
+    for ratio in (0.1, 0.5, 0.9):
+        found = splits_of("image_folder", folder, tmp_path, ratio=ratio)
+        assert [len(names) for names in found.values()] == [11]  # one side, of all
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_small_folders_leave_no_split_empty(tmp_path, count):
     for i in range(count):

@@ -389,3 +389,22 @@ def test_the_smallest_side_can_be_trained_on_and_one_less_cannot(operators):
     assert train_on(least)["image"].shape == spec.shape[1:]
     with pytest.raises(ValueError):
         train_on(least - 1)
+
+
+@pytest.mark.parametrize(
+    ("trained", "space", "message"),
+    [
+        (degradations.GaussianNoise(), "gray", "trained on gray images.* y ones"),
+        (degradations.Jpeg(), "y", r"to undo jpeg.*, this evaluation judges bicubic3"),
+    ],
+)
+def test_weights_of_another_damage_are_not_scored(trained, space, message):
+    judge = _task(degradations.Bicubic(3))
+    with pytest.raises(errors.UserError, match=message):
+        judge.check_trained(_task(trained, space=space))
+
+
+def test_weights_are_scored_at_other_levels_of_the_damage_they_know():
+    known = _task(degradations.Bicubic(2), degradations.GaussianNoise())
+    _task(degradations.Bicubic(3)).check_trained(known)
+    _task(degradations.GaussianNoise((70.0, 70.0))).check_trained(known)

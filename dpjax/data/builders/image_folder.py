@@ -144,17 +144,22 @@ def _by_ratio(
     files: dict[str, pathlib.Path], ratio: float, copies: dict[str, str]
 ) -> image_set.Splits:
     """Splits by a hash of the path: adding files moves none from side to side."""
-    place = {}
-    for name in files:
-        digest = hashlib.sha256(copies.get(name, name).encode()).digest()
-        place[name] = int.from_bytes(digest[:8]) / 2**64
-    places = sorted(set(place.values()))
+    place = {name: _place(copies.get(name, name)) for name in files}
+    usable = copies or files
+    places = sorted({place[name] for name in usable})
+    for name in files.keys() - usable.keys():
+        place[name] = places[0]  # what cannot be used is no side of its own
     if 0 < ratio < 1 and len(places) > 1:  # neither side of a small folder stays empty
         ratio = min(max(ratio, places[1]), places[-1])
     return _non_empty(
         train={n: p for n, p in files.items() if place[n] < ratio},
         test={n: p for n, p in files.items() if place[n] >= ratio},
     )
+
+
+def _place(name: str) -> float:
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _non_empty(**splits: dict[str, pathlib.Path]) -> image_set.Splits:
