@@ -15,6 +15,8 @@ import json
 import pathlib
 import tempfile
 
+import jax
+
 from benchmarks import measure
 from dpjax import config
 from dpjax.cli import startup
@@ -58,7 +60,7 @@ def _compare(name, options):
             result = bare()
         return result
 
-    times = speed.in_turns({"bare": speed.Candidate(steps)}, repeats=1)
+    jax.block_until_ready(steps())  # compiles
     times = {"bare": [], "loop": [], "wait": []}
     for _ in range(options.repeats):
         found = speed.in_turns({"bare": speed.Candidate(steps)}, repeats=1)

@@ -119,7 +119,7 @@ def largest_window(
         raise errors.UserError(
             f"This network needs windows of at least {smallest} x {smallest} pixels, "
             f"which take {needed / 1e9:.3g} GB; the budget for them is "
-            f"{memory_bytes / 1e9:.3g} GB.  Allow more memory or take a smaller model."
+            f"{memory_bytes / 1e9:.3g} GB. Allow more memory or take a smaller model."
         )
     return max(min(side, largest), smallest)
 

@@ -132,7 +132,8 @@ def check_suffix(path: str | os.PathLike) -> str:
     if suffix not in SUFFIXES:
         raise errors.UserError(
             f"Pictures are written as {', '.join(SUFFIXES)}; got "
-            f"{os.fspath(path)!r}. Change the ending."
+            f"{os.fspath(path)!r}. Change the ending; results of a folder go to a "
+            "folder."
         )
     return suffix
 

@@ -1,6 +1,6 @@
 """Trained weights as a function from a user's picture to the result.
 
-restore = dpjax.Predictor("rednet30-denoise")
+restore = dpjax.Predictor("rednet30-denoise-gray")
 restore("photo.jpg").save("clean.png")
 """
 

@@ -188,7 +188,9 @@ def find(paths: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
         elif path.is_dir():
             found.update(dict.fromkeys(sorted(filter(_looks, path.rglob("*.json")))))
         else:
-            raise errors.UserError(f"{path} does not exist.")
+            raise errors.UserError(
+                f"{path} does not exist. Name a receipt, or a folder that holds some."
+            )
     if not found:
         raise errors.DataError(
             f"No receipts in {', '.join(map(str, paths))}. Run evaluate.py first."

@@ -76,6 +76,7 @@ def train(experiment: config.Experiment, folder: Path) -> Summary:
     with workdir.claim(folder, jax.process_index()):
         run = _Run(experiment, folder)
         try:
+            run.open()
             return run.to_the_end()
         finally:
             run.close()
@@ -95,9 +96,12 @@ class _Run:
         self.prefetch: pipeline.DevicePrefetch | None = None
         self.best: float | None = None
         self.score: float | None = None
-
         # First of all: a request that comes while the run opens must not be lost.
         self.stop = stop.StopRequest()
+
+    def open(self) -> None:
+        """Checks the experiment, opens what it needs, and restores or begins it."""
+        experiment, folder = self.experiment, self.folder
         config.check(experiment)
         experiment.task.check(experiment)
         experiment = self._open_records(experiment)

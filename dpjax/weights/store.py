@@ -204,7 +204,10 @@ def find(name_or_path: str | os.PathLike) -> pathlib.Path:
             "-o NAME.safetensors` reads weights of other frameworks."
         )
     if path.suffix == ".safetensors" or len(path.parts) != 1:
-        raise errors.UserError(f"{path} does not exist.")
+        raise errors.UserError(
+            f"{path} does not exist. Name a .safetensors file, the folder of a run, "
+            "or weights that `python -m dpjax list` shows."
+        )
     known = list_released()
     if not known:
         raise errors.UserError(

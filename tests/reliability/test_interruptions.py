@@ -130,6 +130,8 @@ def test_a_full_disk_ends_with_5_and_loses_nothing(
     )
     assert "Traceback" not in text
     assert "ERROR:" not in text  # of the libraries' own logs
+    assert "continues from the last complete checkpoint" in text
+    assert not list((folder / "checkpoints").glob("*tmp*"))  # nothing half-written
     runs.finish(folder)
     assert _end_of(folder) == _end_of(undisturbed)
 

@@ -1,5 +1,7 @@
 """What would stop a run after hours stops it before its first update."""
 
+import signal
+
 import PIL.Image
 import pytest
 
@@ -54,6 +56,22 @@ def test_a_work_folder_that_is_a_file_is_the_users_mistake(tmp_path):
         workdir.claim(tmp_path / "a"),
     ):
         pass
+
+
+def test_a_run_that_cannot_begin_gives_the_signals_back(tmp_path):
+    noise = degradations.GaussianNoise()
+    experiment = config.Experiment(
+        task=restoration.Restoration((noise,), (noise,)),
+        model=config.Model("rednet10"),
+        data=config.Data(("photos",), ("photos",)),
+        optim=config.Optim(lr=-1.0),
+        evaluation=config.Evaluation("dncnn"),
+        total_steps=1,
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(errors.UserError, match=r"optim\.lr"):
+        loop.train(experiment, tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '"x"', "{", '{"type": "Optim"}'])

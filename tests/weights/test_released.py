@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dpjax
+from dpjax.inference import trained
 from dpjax.weights import store
 
 _NAMES = store.list_released("*")
@@ -33,3 +34,17 @@ def test_noise_of_level_50_falls_by_more_than_10_db(name, photo):
         return np.mean((image - clean) ** 2)
 
     assert 10 * np.log10(error(noisy) / error(restored)) > 10
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_damage_that_weights_are_judged_by_is_undone(name, photo):
+    loaded = trained.load(name)
+    record = {"image": photo[40:140, 60:160], "id": "photo", "source": "test"}
+    for condition in loaded.task.conditions():
+        for protocol in loaded.task.protocols:
+            given = loaded.task.evaluation_input(record, condition, protocol)
+            output = loaded.module.apply(loaded.variables, given[None])[0]
+            row = loaded.task.score(
+                record, condition, given, np.asarray(output), protocol
+            )
+            assert row["psnr"] > row["psnr_input"] + 0.5, (condition, protocol)
