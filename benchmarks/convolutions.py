@@ -2,7 +2,7 @@
 
     python -m benchmarks.convolutions
 
-Explains the rows of `train_and_infer_vs_pytorch`: nearly all of a RED-Net's work is this
+Explains `train_and_infer_vs_pytorch`: nearly all of the work of a RED-Net is this
 layer.  A ratio above 1 means that XLA is faster.
 """
 
