@@ -36,6 +36,7 @@ def write(folder: Path, metric: str) -> None:
         right.legend(fontsize="small")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        axes.locator_params(axis="x", nbins=6)  # long numbers need room
     file = io.BytesIO()
     sheet.savefig(file, format="png", dpi=100, metadata={"Software": None})
     storage.replace(folder / "curves.png", file.getvalue())
