@@ -46,7 +46,7 @@ def main() -> None:
             rows.append({"network": name, "seed": seed, **_curves(folder)})
     summary = [_summary(name, runs[name], rows) for name in _CONFIGS]
     settings = {"seeds": options.seeds, "steps": runs[_CONFIGS[0]].total_steps}
-    measure.record("wide_or_deep", settings, summary + rows)
+    measure.record("wide_or_deep", settings, summary + list(map(_told, rows)))
     path = measure.ROOT / "results" / "wide_or_deep.png"
     _draw(path, rows)
     print(f"written to {path.relative_to(measure.ROOT)}")
@@ -72,6 +72,13 @@ def _curves(folder: pathlib.Path) -> dict[str, list[float]]:
         for name in ("top1", "top5", "nll"):
             found[name].append(scores[name])
     return found
+
+
+def _told(row):
+    """A run as a row of the record: its last numbers, and its curves beside them."""
+    curves = {f"{name} curve": v for name, v in row.items() if isinstance(v, list)}
+    last = {name: row[name][-1] for name in ("top1", "top5", "nll", "accuracy")}
+    return {"network": row["network"], "seed": row["seed"], **last, **curves}
 
 
 def _summary(name, run, rows):
