@@ -166,10 +166,15 @@ def test_an_exported_network_runs_without_dpjax_and_gives_the_same(predicted):
 def test_a_report_holds_what_was_scored(evaluated):
     said = run(evaluated, *DPJAX, "report", "runs", "-o", "report.html")
     receipt = json.loads((evaluated / "runs/a/evaluations/dncnn.json").read_text())
-    values = receipt["summary"]["photos:test"]["noise50"]
-    (line,) = [x for x in said.splitlines() if "| noise50 |" in x]
-    assert f"{values['psnr_input']:.2f} → {values['psnr']:.2f}" in line
+    conditions = receipt["summary"]["photos:test"]
+    (line,) = [x for x in said.splitlines() if f"| {' / '.join(conditions)} |" in x]
+    before, after = (
+        " / ".join(f"{values[name]:.2f}" for values in conditions.values())
+        for name in ("psnr_input", "psnr")
+    )
+    assert f"| {before} → {after} |" in line
     assert "(runs/a/evaluations/dncnn.json)" in line
+    values = conditions["noise50"]
     page = (evaluated / "report.html").read_text()
     assert f"{values['psnr']:.2f}" in page
     assert page.count("data:image/jpeg;base64") == 2
