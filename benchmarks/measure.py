@@ -311,17 +311,18 @@ def _cell(value: Any) -> str:
 
 
 def _commit() -> str | None:
-    try:
+    def git(*words):
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
         )
+        return done.stdout.strip()
+
+    try:
+        # Records of other benchmarks are no change of what is measured.
+        changed = git("status", "--porcelain", "--", ".", ":!results", ":!*.md")
+        return git("describe", "--always") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
 
 
 def _processor() -> str:
