@@ -3,7 +3,9 @@
     python -m benchmarks.showcase
 
 Each pair is a damaged photograph of scikit-image and what the weights make of it, as a
-user gets it: 8 bits in, 8 bits out.  Writes `results/restoration.png`.
+user gets it: 8 bits in, 8 bits out.  The photographs were chosen by eye; JPEG is shown
+on a grey one, since the network leaves the blocks of colours as they are.  Writes
+`results/restoration.png`.
 """
 
 import cv2

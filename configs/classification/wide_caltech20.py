@@ -1,13 +1,13 @@
 """Few wide units from scratch on 20 classes of Caltech-101, 36 images each.
 
-The 16-layer net of "Wider or Deeper" at a quarter of its width.  It costs what
-`deep_caltech20` costs; `python -m benchmarks.wide_or_deep` compares the two.
+The 16-layer net of "Wider or Deeper" at a quarter of its width.  It takes as
+many multiplications as `deep_caltech20`; `python -m benchmarks.wide_or_deep` compares the two.
 
 Run:     python -m dpjax prepare class_folder --from CLASSES --name caltech20
          python train.py configs/classification/wide_caltech20.py --workdir DIR
          (CLASSES has the folders train and val, and in each a folder for every class)
-Expect:  85.3 +- 1.2 % of 240 images that are held back (three seeds), 6 minutes on 2
-         cores each
+Expect:  85.3 +- 1.2 % of 240 images that are held back (three seeds), about 7
+         minutes each on 2 busy cores
 Source:  Wu, Shen & van den Hengel, 2016, section 3; Fei-Fei et al., CVPRW 2004
 """
 

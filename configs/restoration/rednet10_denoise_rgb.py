@@ -2,7 +2,7 @@
 
 Run:     python train.py configs/restoration/rednet10_denoise_rgb.py --workdir DIR
 Expect:  33.74 / 31.54 / 28.32 dB on Set5 at 15 / 25 / 50 (rednet10-denoise-rgb) after
-         112 s on a third of an H200, with
+         112 s on an H200 that three runs shared, with
          --task.loss l1 --data.crop 72 72 --data.batch-size 32 --data.workers 4
          --optim.warmup-steps 350 --model.compute-dtype bfloat16 --total-steps 7000
 Source:  as rednet10_denoise, in colour

@@ -2,7 +2,7 @@
 
 Run:     python train.py configs/restoration/rednet10_inpaint.py --workdir DIR
 Expect:  36.73 dB on Set5 under text, 38.09 dB under scratches (rednet10-inpaint) after
-         91 s on a third of an H200, with
+         91 s on an H200 that three runs shared, with
          --task.loss l1 --data.crop 72 72 --data.batch-size 32 --data.workers 4
          --optim.warmup-steps 350 --model.compute-dtype bfloat16 --total-steps 7000
 Source:  as rednet30_inpaint, by a smaller network with skips

@@ -2,7 +2,7 @@
 
 Run:     python train.py configs/restoration/rednet10_jpeg.py --workdir DIR
 Expect:  31.43 / 34.24 / 35.52 / 36.11 dB on Set5 at quality 10 / 20 / 30 / 40
-         (rednet10-jpeg) after 117 s on a third of an H200, with
+         (rednet10-jpeg) after 117 s on an H200 that three runs shared, with
          --task.loss l1 --data.crop 72 72 --data.batch-size 32 --data.workers 4
          --optim.warmup-steps 350 --model.compute-dtype bfloat16 --total-steps 7000
 Source:  as rednet30_jpeg, by a smaller network with skips

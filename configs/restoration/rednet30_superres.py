@@ -3,7 +3,7 @@
 Run:     python train.py configs/restoration/rednet30_superres.py --workdir DIR
 Expect:  37.46 / 33.59 / 31.29 dB on Set5 enlarged 2 / 3 / 4 times, with the
          self-ensemble 37.59 / 33.71 / 31.41 (rednet30-superres), after a short run,
-         385 s on a third of an H200, with
+         385 s on an H200 that three runs shared, with
          --task.loss l1 --data.crop 72 72 --data.batch-size 32
          --optim.lr 5e-4 --total-steps 25000
 Source:  Mao, Shen & Yang, NIPS 2016, Table 7
