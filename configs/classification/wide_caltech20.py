@@ -1,7 +1,8 @@
 """Few wide units from scratch on 20 classes of Caltech-101, 36 images each.
 
 The 16-layer net of "Wider or Deeper" at a quarter of its width.  It takes as
-many multiplications as `deep_caltech20`; `python -m benchmarks.wide_or_deep` compares the two.
+many multiplications as `deep_caltech20`; `python -m benchmarks.wide_or_deep` compares
+the two.
 
 Run:     python -m dpjax prepare class_folder --from CLASSES --name caltech20
          python train.py configs/classification/wide_caltech20.py --workdir DIR
