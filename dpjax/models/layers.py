@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import jax
+import numpy as np
 from flax import linen as nn
 from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
+from dpjax.ops import convolution
 
 NormMode = Literal["sync", "device", "frozen"]
 InputStyle = Literal["imagenet", "half", "caffe", "unit"]
@@ -98,6 +100,7 @@ def conv(
         padding = [(dilation * (side // 2),) * 2 for side in sides]
     elif isinstance(padding, int):
         padding = [(padding, padding)] * 2
+    is_pointwise = sides == (1, 1) and groups == 1 and not np.any(padding)
     return nn.Conv(
         features,
         sides,
@@ -107,6 +110,7 @@ def conv(
         feature_group_count=groups,
         use_bias=bias,
         dtype=dtype,
+        conv_general_dilated=convolution.pointwise if is_pointwise else None,
         kernel_init=kernel_init
         or nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
         name=name,
