@@ -26,6 +26,7 @@ from dpjax.models import (
     preact_resnet,
     rednet,
     resnet,
+    segmenter,
     vgg,
     wide_resnet,
 )
@@ -119,7 +120,35 @@ _CLASSIFIERS = {
     name: functools.partial(_classifier, name, dropout=_DROPOUTS.get(name, 0.0))
     for name in _BACKBONES
 }
-_MODELS = {**_RESTORATION, **_CLASSIFIERS}
+
+
+def _segmenter(
+    decoder: Callable[..., nn.Module],
+    *,
+    dtype: jnp.dtype,
+    backbone: str,
+    num_classes: int = 21,
+    **options: Any,
+) -> nn.Module:
+    """A decoder on any backbone; what the decoder does not know is the backbone's."""
+    known = inspect.signature(decoder).parameters
+    own = {name: options.pop(name) for name in known if name in options}
+    parts = (
+        _BACKBONES[backbone](dtype=dtype, **options),
+        decoder(num_classes=num_classes, dtype=dtype, **own),
+    )
+    least = segmenter.Segmenter.smallest_side
+    sides = [getattr(part, "smallest_side", least) for part in parts]
+    return segmenter.Segmenter(*parts, max(sides))
+
+
+# What scores every pixel: a decoder, and the backbone that it was published on.
+_DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {}
+_SEGMENTERS = {
+    name: functools.partial(_segmenter, decoder, backbone=backbone)
+    for name, (decoder, backbone) in _DECODERS.items()
+}
+_MODELS = {**_RESTORATION, **_CLASSIFIERS, **_SEGMENTERS}
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
@@ -150,6 +179,18 @@ def list_backbones(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(_BACKBONES, pattern))
 
 
+def list_segmenters(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks that score every pixel, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "refinenet*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(_SEGMENTERS, pattern))
+
+
 def list_options(name: str) -> dict[str, Any]:
     """Returns what can be changed about a network, and its values.
 
@@ -164,7 +205,7 @@ def list_options(name: str) -> dict[str, Any]:
     """
     if name not in _MODELS:
         raise errors.unknown_name("model", name, _MODELS)
-    return {p.name: p.default for p in _options(_MODELS[name], name)}
+    return {p.name: p.default for p in _options(name, _MODELS[name])}
 
 
 def create_module(
@@ -188,7 +229,7 @@ def create_module(
     if name not in _MODELS:
         raise errors.unknown_name("model", name, _MODELS)
     build = _MODELS[name]
-    _check(name, _options(build, name), compute_dtype, options)
+    _check(name, _options(name, build, **options), compute_dtype, options)
     return build(dtype=jnp.dtype(compute_dtype), **options)
 
 
@@ -212,19 +253,34 @@ def create_backbone(
     if name not in _BACKBONES:
         raise errors.unknown_name("backbone", name, _BACKBONES)
     build = _BACKBONES[name]
-    _check(name, _options(build), compute_dtype, options)
+    _check(name, _parameters(build), compute_dtype, options)
     return build(dtype=jnp.dtype(compute_dtype), **options)
 
 
 def _options(
-    build: Callable[..., nn.Module], classifies: str | None = None
+    name: str, build: Callable[..., nn.Module], **chosen: Any
 ) -> list[inspect.Parameter]:
-    """What can be changed; a classifier adds its own to what its backbone knows."""
-    found = list(inspect.signature(build).parameters.values())
-    if classifies in _BACKBONES:
-        found += inspect.signature(_BACKBONES[classifies]).parameters.values()
+    """What can be changed of a network, and of the parts that it is made of."""
+    found = _parameters(build)
+    if name in _BACKBONES:  # a classifier
+        found += _parameters(_BACKBONES[name])
+    if name in _DECODERS:
+        decoder, usual = _DECODERS[name]
+        backbone = chosen.get("backbone", usual)
+        if backbone not in _BACKBONES:
+            raise errors.unknown_name(f"backbone of {name}", backbone, _BACKBONES)
+        found += _parameters(decoder) + _parameters(_BACKBONES[backbone])
+    first = {parameter.name: parameter for parameter in reversed(found)}
+    return list(reversed(first.values()))
+
+
+def _parameters(build: Callable[..., nn.Module]) -> list[inspect.Parameter]:
     unnamed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [p for p in found if p.name not in _NOT_OPTIONS and p.kind not in unnamed]
+    return [
+        p
+        for p in inspect.signature(build).parameters.values()
+        if p.name not in _NOT_OPTIONS and p.kind not in unnamed
+    ]
 
 
 def _check(

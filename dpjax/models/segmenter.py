@@ -1,0 +1,55 @@
+"""A backbone with a decoder that names every pixel.
+
+The backbone gives its feature pyramid, `{stride: map}`; the decoder turns it into
+scores of classes on a grid of its own.  Whoever needs them at the size of the image
+enlarges them: the scores here are what the published networks give.
+"""
+
+import jax
+from flax import linen as nn
+from jax import numpy as jnp
+
+
+class Segmenter(nn.Module):
+    """Scores of classes for every pixel, or for every few.
+
+    Attributes:
+        backbone: gives the feature pyramid; see `dpjax.models.zoo`.
+        decoder: (pyramid, (height, width) of the image, train) to scores [b, h', w',
+            k]; its `align_corners` says how they are enlarged to the image, and its
+            last layer is called "head".
+        smallest_side: the shortest side of an image that it accepts, pixels.
+    """
+
+    backbone: nn.Module
+    decoder: nn.Module
+    smallest_side: int = 32
+
+    # What runs a network asks these: see `zoo`.
+    channels = 3
+    stride = 1
+    halo = None
+    is_dense = True
+
+    @property
+    def align_corners(self) -> bool:
+        """Whether the outer scores lie on the outer pixels, not half a step inside."""
+        return self.decoder.align_corners
+
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Returns one score for each class and place, before the softmax.
+
+        Args:
+            images: RGB in [0, 1], float [b, h, w, 3], or grey ones [b, h, w, 1]; any
+                sides from `smallest_side`.
+            train: whether dropout is on and batch statistics are taken.
+
+        Returns:
+            float32 [b, h', w', k], as large as the decoder gives it.
+
+        Raises:
+            UserError: images of another rank or channel count.
+        """
+        pyramid = self.backbone(images, train=train)
+        scores = self.decoder(pyramid, images.shape[1:3], train=train)
+        return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
