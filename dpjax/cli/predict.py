@@ -28,6 +28,8 @@ class Options:
             them, and write a .json file if one is named.
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
+        map: write this map of the result instead of a picture of it, such as "labels"
+            of weights for segmentation: a .png whose grey levels are the classes.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.
@@ -42,6 +44,7 @@ class Options:
     )
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     scale: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    map: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     memory_gb: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
     compute_dtype: config.ComputeDtype | None = None
 
@@ -85,11 +88,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.source.is_file():
         ((source, target),) = work
         result = predict(source, **task_options)
-        result.save(target)
+        result.save(target, options.map)
         height, width = result.image.shape[:2]
         print(f"{target}: {width} x {height}{_remark(result)}")
         return 0
-    return _run(predict, work, task_options, options.output)
+    return _run(predict, work, task_options, options)
 
 
 def _check_kind(
@@ -186,9 +189,17 @@ def _run(
     predict: predictor.Predictor,
     work: Sequence[tuple[Path, Path]],
     task_options: dict[str, int],
-    output: Path,
+    options: Options,
 ) -> int:
     import tqdm
+
+    def write(pair: tuple[predictor.Result | errors.DpjaxError, Path]) -> bool:
+        """Whether the result that was written is exact."""
+        result, target = pair
+        if isinstance(result, errors.DpjaxError):
+            raise result
+        result.save(target, options.map)
+        return result.exact
 
     failures, blended = [], 0
     with (
@@ -202,7 +213,7 @@ def _run(
         )
         computed = (_compute(predict, picture, task_options) for picture in read)
         pairs = zip(computed, (target for _, target in work), strict=True)
-        written = ahead.one_ahead(writer, _write, pairs)
+        written = ahead.one_ahead(writer, write, pairs)
         for (source, _), outcome in zip(work, written, strict=True):
             try:
                 blended += not outcome.result()
@@ -211,7 +222,7 @@ def _run(
             except errors.DpjaxError as error:
                 failures.append(f"{source}: {error}")
             progress.update()
-    print(f"{output}: {len(work) - len(failures)} of {len(work)} pictures")
+    print(f"{options.output}: {len(work) - len(failures)} of {len(work)} pictures")
     if blended:
         print(f"{blended} were too large for one window and are blended.")
     for line in failures:
@@ -229,15 +240,6 @@ def _compute(
         return predict(picture.result(), **task_options)
     except errors.DpjaxError as error:
         return error
-
-
-def _write(pair: tuple[predictor.Result | errors.DpjaxError, Path]) -> bool:
-    """Whether the result that was written is exact."""
-    result, target = pair
-    if isinstance(result, errors.DpjaxError):
-        raise result
-    result.save(target)
-    return result.exact
 
 
 def _remark(result: predictor.Result) -> str:

@@ -19,7 +19,10 @@ class WholeJob:
         image: float [h, w, c].
         size: of its only window: that of the image.
         windows: the only one.
+        is_blended: there is nothing to blend.
     """
+
+    is_blended = False
 
     def __init__(self, image: np.ndarray):
         """Plans nothing.
@@ -71,6 +74,7 @@ class Job:
     Attributes:
         image: float [h, w, c].
         plan: windows of the image, its sides rounded up to the stride.
+        is_blended: whether there are windows that fade into each other.
     """
 
     def __init__(
@@ -103,8 +107,9 @@ class Job:
             stride=stride,
             bucket=bucket,
         )
-        self._is_blended = halo is None and len(self.plan.windows) > 1
+        self.is_blended = halo is None and len(self.plan.windows) > 1
         self._output: np.ndarray | None = None
+        self._is_on_own_grid = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -145,13 +150,16 @@ class Job:
 
         Args:
             window: one of `windows`.
-            value: [*size, k].
+            value: [*size, k]; on another grid if the window is the whole image.
         """
+        if value.shape[:2] != self.size and len(self.windows) == 1:
+            self._output, self._is_on_own_grid = value, True
+            return
         if self._output is None:
             shape = (*self.plan.image, value.shape[-1])
             self._output = np.zeros(shape, value.dtype)
         row, column = self.plan.rows[window[0]], self.plan.columns[window[1]]
-        if not self._is_blended:
+        if not self.is_blended:
             self._output[row.start : row.stop, column.start : column.stop] = value[
                 row.start - row.origin : row.stop - row.origin,
                 column.start - column.origin : column.stop - column.origin,
@@ -171,8 +179,11 @@ class Job:
         """Returns the whole picture, once every window has been put.
 
         Returns:
-            [h, w, k], of the size of the image.
+            [h, w, k], of the size of the image, or what a network with a grid of its
+            own made of the image as a whole.
         """
+        if self._is_on_own_grid:
+            return self._output
         height, width = self.image.shape[:2]
         return self._output[:height, :width]
 

@@ -212,7 +212,7 @@ def pictures(
         given = task.evaluation_input(record, condition, evaluation.protocol)
         outputs = list(engine.map(_views(given)))
         output = np.stack(outputs) if given.ndim == 4 else outputs[0]
-        picture = task.panel(record, condition, given, output, row)
+        picture = task.panel(record, condition, given, output, row, evaluation.protocol)
         yield _picture_name(row), picture
 
 
@@ -250,7 +250,7 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
         row = {"id": record["id"], "condition": condition, **row}
         if not is_shown:
             return job, row, None
-        return job, row, task.panel(record, condition, given, output, row)
+        return job, row, task.panel(record, condition, given, output, row, protocol)
 
     def results(panels):
         under_way: collections.deque = collections.deque()
@@ -270,10 +270,8 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
             outputs = engine.map(inputs())
             for first in outputs:
                 job, record, condition, given, is_shown = under_way.popleft()
-                output = first
-                if given.ndim == 4:
-                    rest = itertools.islice(outputs, len(given) - 1)
-                    output = np.stack([first, *rest])
+                rest = itertools.islice(outputs, len(_views(given)) - 1)
+                output = _like(given, [first, *rest])
                 yield job, record, condition, given, output, is_shown
 
         with concurrent.futures.ThreadPoolExecutor(max(threads, 1)) as pool:
@@ -282,9 +280,18 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
     return results
 
 
-def _views(given: np.ndarray) -> Iterator[np.ndarray]:
-    """The images that the network sees of one example: itself, or several crops."""
-    yield from given if given.ndim == 4 else (given,)
+def _views(given: np.ndarray | list[np.ndarray]) -> Sequence[np.ndarray]:
+    """The images that the network sees of one example: itself, or several views."""
+    return given if isinstance(given, list) or given.ndim == 4 else (given,)
+
+
+def _like(
+    given: np.ndarray | list[np.ndarray], outputs: list[np.ndarray]
+) -> np.ndarray | list[np.ndarray]:
+    """The outputs of the views in the form in which the task gave them."""
+    if isinstance(given, list):
+        return outputs
+    return np.stack(outputs) if given.ndim == 4 else outputs[0]
 
 
 def _ahead(

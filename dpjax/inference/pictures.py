@@ -138,6 +138,23 @@ def check_suffix(path: str | os.PathLike) -> str:
     return suffix
 
 
+def check_map_suffix(path: str | os.PathLike) -> None:
+    """Raises unless a file of this name keeps every number of a map.
+
+    Args:
+        path: where a map is to go.
+
+    Raises:
+        UserError: the ending of a lossy format, or of one with 8 bits only.
+    """
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in _DEEP:
+        raise errors.UserError(
+            f"Maps are written as {' or '.join(sorted(_DEEP))}, which keep their "
+            f"numbers; got {os.fspath(path)!r}. Change the ending."
+        )
+
+
 def _decode(data: bytes, memory_bytes: int | None) -> Picture:
     import PIL.Image
 

@@ -38,24 +38,34 @@ class Result:
         exact: whether it equals one call on the whole picture; False where windows had
             to be blended.
         channels: colour channels of `image`, 1 or 3; further ones are transparency.
+        maps: what the picture shows, for programs, such as {"labels": uint8 [h, w]};
+            empty where the picture is the result.
     """
 
     array: np.ndarray
     image: np.ndarray
     exact: bool
     channels: int
+    maps: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the picture, completely or not at all.
+    def save(self, path: str | os.PathLike, name: str | None = None) -> None:
+        """Writes the picture, or one of the maps, completely or not at all.
 
         Args:
             path: ends in .png, .tif, .webp, .jpg, .bmp or .ppm; 16 bits need the first
-                two, transparency the first three.
+                two, transparency the first three; a map needs .png or .tif.
+            name: of a map; None for the picture.
 
         Raises:
-            UserError: an unknown ending.
+            UserError: an unknown ending, or no such map.
             StorageError: the place cannot be written.
         """
+        if name is not None:
+            if name not in self.maps:
+                raise errors.unknown_name("map of this result", name, self.maps)
+            pictures.check_map_suffix(path)
+            pictures.write(path, self.maps[name][..., None], None)
+            return
         image = self.image if self.image.ndim == 3 else self.image[..., None]
         alpha = image[..., self.channels :]
         colour = image[..., : self.channels]
@@ -175,6 +185,9 @@ class Predictor:
         del outputs  # the memory that a large picture takes is budgeted
         if isinstance(array, answer.Answer):
             return array
+        if isinstance(array, answer.Shown):
+            picture = array.picture
+            return Result(_unit(picture), picture, is_exact, 3, array.maps)
         shown = array if alpha is None else _with_alpha(array, alpha)
         if not has_axis and shown.shape[-1] == 1:
             shown = shown[..., 0]

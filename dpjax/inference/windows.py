@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
 from dpjax.inference import cutting, memory
-from dpjax.ops import tiles
+from dpjax.ops import enlarge, tiles
 
 # Compiling is cheap for a processor and computing is not, so buckets are finer there.
 _BUCKETS = {"cpu": 32}
@@ -200,12 +200,13 @@ class Engine:
     ) -> Iterator[np.ndarray]:
         groups = collections.defaultdict(list)
         for job in waiting:
-            groups[job.size, job.image.dtype] += [(job, w) for w in job.windows]
+            key = job.size, job.image.dtype, job.is_blended
+            groups[key] += [(job, w) for w in job.windows]
         running: collections.deque = collections.deque()
-        for (size, dtype), windows in groups.items():
+        for (size, dtype, is_blended), windows in groups.items():
             for lanes, count in self._calls(len(windows), size):
                 now, windows = windows[:count], windows[count:]
-                running.append((self._start(now, lanes, size, dtype), now))
+                running.append((self._start(now, lanes, size, dtype, is_blended), now))
                 # Two calls under way: one computes while the next is being cut.
                 if len(running) > 1:
                     _collect(*running.popleft())
@@ -225,7 +226,7 @@ class Engine:
             yield lanes, used
             windows -= used
 
-    def _start(self, windows, lanes, size, dtype) -> jax.Array:
+    def _start(self, windows, lanes, size, dtype, is_blended) -> jax.Array:
         images = np.zeros((lanes, *size, self.module.channels), dtype)
         valid = np.zeros((lanes, *size), bool)
         for lane, (job, window) in enumerate(windows):
@@ -244,17 +245,25 @@ class Engine:
         given = [variables, jax.device_put(images, place)]
         if self.exact:
             given.append(jax.device_put(valid, place))
-        return self._program(given, place)(*given)
+        return self._program(given, place, is_blended)(*given)
 
-    def _program(self, given: list[Any], place: Any) -> Callable[..., jax.Array]:
-        key = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(given))
+    def _program(
+        self, given: list[Any], place: Any, is_blended: bool
+    ) -> Callable[..., jax.Array]:
+        shapes = ((a.shape, str(a.dtype)) for a in jax.tree.leaves(given))
+        key = (is_blended, *shapes)
         if key not in self._programs:
             module = self.module
 
             def network(variables, images, *valid):
                 # Only a network with a halo knows masks: the others see no padding.
                 masks = {"valid": valid[0]} if valid else {}
-                return module.apply(variables, images, **masks)
+                result = module.apply(variables, images, **masks)
+                if is_blended and result.shape[1:3] != images.shape[1:3]:
+                    # Windows lie anywhere: only pixels are a grid that all share.
+                    corners = "align_corners" if module.align_corners else "half_pixel"
+                    result = enlarge.to_size(result, images.shape[1:3], corners)
+                return result
 
             jitted = jax.jit(network, out_shardings=place)
             self._programs[key] = jitted.lower(*given).compile()

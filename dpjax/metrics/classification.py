@@ -70,18 +70,3 @@ def calibration_error(
     place = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(place, weights=right - confidences, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidences))
-
-
-def confusion(labels: np.ndarray, told: np.ndarray, classes: int) -> np.ndarray:
-    """Returns how often each class was taken for each.
-
-    Args:
-        labels: true classes, int [n].
-        told: classes that were told, int [n].
-        classes: how many there are.
-
-    Returns:
-        int [classes, classes]; rows are true classes.
-    """
-    pairs = np.asarray(labels, np.int64) * classes + np.asarray(told, np.int64)
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -6,6 +6,8 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from dpjax import errors, storage
 
 SUFFIX = ".json"
@@ -60,3 +62,16 @@ def check_suffix(path: str | os.PathLike) -> None:
             f"These weights answer in words, which are written as {SUFFIX}; got "
             f"{os.fspath(path)!r}. Change the ending, or leave the output out."
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """Maps of a picture for programs, and a picture of them for people.
+
+    Attributes:
+        picture: uint8 [h', w', 3]; it may have a legend beside it.
+        maps: arrays [h, w] by name, such as "labels".
+    """
+
+    picture: np.ndarray
+    maps: dict[str, np.ndarray]

@@ -17,9 +17,10 @@ from dpjax import config, errors
 from dpjax.data import area_crop, sources
 from dpjax.losses import classification as losses
 from dpjax.metrics import classification as metrics
+from dpjax.metrics import confusion
 from dpjax.models import zoo
 from dpjax.ops import jitter, mixing, resize
-from dpjax.tasks import answer, task
+from dpjax.tasks import answer, class_names, task
 from dpjax.viz import bars, panels
 
 _TOP = 5  # names that are shown, and the k of top-k
@@ -97,18 +98,12 @@ class Classification(task.Task):
         super().check(experiment)
         model = experiment.model
         known = {**zoo.list_options(model.name), **model.options}
-        count = known.get("num_classes")
-        if count is None:
+        if model.name not in zoo.list_backbones():
             raise errors.UserError(
-                "Classification wants a network that scores classes, got "
+                "Classification wants a network that scores whole images, got "
                 f"{model.name}. Choose one of {', '.join(zoo.list_backbones())}."
             )
-        if self.classes and count != len(self.classes):
-            raise errors.UserError(
-                f"The records have {len(self.classes)} classes, the network gives "
-                f"{count} scores. Pass --model.options.num-classes "
-                f"{len(self.classes)}."
-            )
+        class_names.check_count(self.classes, known["num_classes"])
         if experiment.data.crop != (self.side, self.side):
             height, width = experiment.data.crop
             raise errors.UserError(
@@ -157,20 +152,11 @@ class Classification(task.Task):
         Raises:
             DataError: records without labels, or of other classes.
         """
-        names = self.classes
-        for part in (part for source in opened for part in source.parts):
-            if not part.classes:
-                raise errors.DataError(
-                    f"{part.name} has no classes. Prepare images of yours as "
-                    "class_folder, a folder for each class."
-                )
-            if names and part.classes != names:
-                raise errors.DataError(
-                    f"The classes of {part.name} are not those of the other records or "
-                    f"of the run: {_difference(part.classes, names)}. Prepare both "
-                    "from the same folders."
-                )
-            names = part.classes
+        names = class_names.of_records(
+            opened,
+            self.classes,
+            "Prepare images of yours as class_folder, a folder for each class.",
+        )
         return dataclasses.replace(self, classes=names)
 
     def check_trained(self, trained: task.Task) -> None:
@@ -183,12 +169,7 @@ class Classification(task.Task):
             UserError: another task, or other classes.
         """
         super().check_trained(trained)
-        if trained.classes and self.classes and trained.classes != self.classes:
-            raise errors.UserError(
-                "The weights know other classes than the records: "
-                f"{_difference(self.classes, trained.classes)}. Score them on records "
-                "of their own classes."
-            )
+        class_names.check_trained(self.classes, trained.classes)
 
     def batch_spec(
         self, data: config.Data, batch_size: int
@@ -365,7 +346,7 @@ class Classification(task.Task):
         """
         labels, told = (np.array([row[n] for row in rows]) for n in ("label", "told"))
         count = max(len(self.classes), labels.max() + 1, told.max() + 1)
-        matrix = metrics.confusion(labels, told, count)
+        matrix = confusion.confusion(labels, told, count)
         images = matrix.sum(1)
         top5 = np.bincount(labels, [row["top5"] for row in rows], minlength=count)
         present = np.flatnonzero(images)
@@ -380,18 +361,9 @@ class Classification(task.Task):
             )
             for k in order
         )
-        wrong = matrix * (1 - np.eye(count, dtype=int))
-        pairs = np.argwhere(wrong)
-        times = wrong[tuple(pairs.T)]
-        common = pairs[np.argsort(-times, kind="stable")][:_SHOWN]
         confused = tuple(
-            (
-                self._name(a),
-                self._name(b),
-                int(wrong[a, b]),
-                100 * float(wrong[a, b] / images[a]),
-            )
-            for a, b in common
+            (self._name(a), self._name(b), times, share)
+            for a, b, times, share in confusion.frequent(matrix, _SHOWN)
         )
         return {
             "classes": task.Table(("class", "images", "top1", "top5"), by_class),
@@ -407,6 +379,7 @@ class Classification(task.Task):
         given: np.ndarray,
         output: np.ndarray,
         row: task.Row,
+        protocol: str,
     ) -> np.ndarray:
         """Returns what the network saw, with the truth, beside its five first names.
 
@@ -416,6 +389,7 @@ class Classification(task.Task):
             given: what the network saw.
             output: its scores.
             row: what `score` gave.
+            protocol: not used.
 
         Returns:
             uint8 [h, w, 3].
@@ -473,8 +447,7 @@ class Classification(task.Task):
         return [self._name(k) for k in order], np.exp(logs[order]).tolist()
 
     def _name(self, k: int) -> str:
-        """Weights of other frameworks come without names."""
-        return self.classes[k] if k < len(self.classes) else f"class {k}"
+        return class_names.name(self.classes, k)
 
 
 def _label(record: task.Example) -> int:
@@ -518,10 +491,3 @@ def _resized(image: np.ndarray, side: int, rules: Protocol) -> tuple[int, int]:
 def _resize(image, size, rules, window):
     levels = resize.imresize(image, size=size, kernel=rules.kernel, window=window)
     return levels.astype(np.float32) / np.float32(255)
-
-
-def _difference(some: Sequence[str], others: Sequence[str]) -> str:
-    if len(some) != len(others):
-        return f"{len(some)} and {len(others)} classes"
-    place = next(i for i, (a, b) in enumerate(zip(some, others, strict=True)) if a != b)
-    return f"class {place} is {some[place]!r} and {others[place]!r}"

@@ -391,6 +391,7 @@ class Restoration(task.Task):
         given: np.ndarray,
         output: np.ndarray,
         row: task.Row,
+        protocol: str,
     ) -> np.ndarray:
         """Returns input, output and truth side by side, with their scores.
 
@@ -400,6 +401,7 @@ class Restoration(task.Task):
             given: what the network saw.
             output: what it returned.
             row: what `score` gave.
+            protocol: not used.
 
         Returns:
             uint8 [h, w, 3].

@@ -189,8 +189,8 @@ class Task:
             protocol: one of `protocols`.
 
         Returns:
-            float32 [h, w, c], or several views of the example, [n, h, w, c]; the same
-            bytes on every machine and device count.
+            float32 [h, w, c], or several views of the example, [n, h, w, c], or a list
+            of views of several sizes; the same bytes on every machine and device count.
         """
         raise NotImplementedError
 
@@ -209,7 +209,8 @@ class Task:
             condition: one of `conditions()`.
             given: what `evaluation_input` returned.
             output: what the model returned for it, [h, w, k], or [k] where it gives
-                one vector for an image; stacked where there were several views.
+                one vector for an image; stacked, or listed, where there were several
+                views.
             protocol: one of `protocols`.
 
         Returns:
@@ -246,6 +247,7 @@ class Task:
         given: np.ndarray,
         output: np.ndarray,
         row: Row,
+        protocol: str,
     ) -> np.ndarray:
         """Returns a picture that shows one example to a person.
 
@@ -255,6 +257,7 @@ class Task:
             given: what `evaluation_input` returned.
             output: what the model returned for it.
             row: what `score` gave for it; a number in the picture comes from here.
+            protocol: one of `protocols`.
 
         Returns:
             uint8 [h, w, 3].
@@ -264,7 +267,8 @@ class Task:
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
     ) -> tuple[
-        list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray | answer.Answer]
+        list[np.ndarray],
+        Callable[[list[np.ndarray]], np.ndarray | answer.Shown | answer.Answer],
     ]:
         """Returns what the network must see of an image, and how to read its answer.
 
@@ -275,7 +279,8 @@ class Task:
         Returns:
             A list of network inputs, float32 [h, w, c], and a function from the list of
             outputs to the result for the user: a picture, float32 [h, w, c] in [0, 1],
-            or an `answer.Answer` where `answers_in_words`.
+            an `answer.Shown` where the picture stands for maps, or an `answer.Answer`
+            where `answers_in_words`.
 
         Raises:
             UserError: an option this task or its weights do not know.

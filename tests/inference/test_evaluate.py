@@ -48,7 +48,7 @@ class Darkened(tasks.Task):
             "pixels": int(histogram[1]),
         }
 
-    def panel(self, record, condition, given, output, row):
+    def panel(self, record, condition, given, output, row, protocol):
         # The caption, so to say: a picture carries the number that was scored.
         score = np.full_like(given[:, :1], row["error"])
         shades = np.concatenate([given, output, score], 1).clip(0, 1) * 255

@@ -5,6 +5,7 @@ import pytest
 
 from dpjax import errors
 from dpjax.metrics import classification as metrics
+from dpjax.metrics import confusion
 
 RNG = np.random.default_rng(0)
 
@@ -61,7 +62,7 @@ def test_calibration_of_the_extremes():
 
 def test_confusion_counts_pairs():
     labels, told = RNG.integers(0, 4, 100), RNG.integers(0, 4, 100)
-    matrix = metrics.confusion(labels, told, 4)
+    matrix = confusion.confusion(labels, told, 4)
     for a in range(4):
         for b in range(4):
             assert matrix[a, b] == ((labels == a) & (told == b)).sum()

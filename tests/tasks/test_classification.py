@@ -263,7 +263,7 @@ def test_a_panel_shows_what_the_network_saw_and_said(record):
     given = task.evaluation_input(record, "", "ten_crop")
     output = np.repeat(SCORES[:1], 10, axis=0)
     row = task.score(record, "", given, output, "ten_crop")
-    picture = task.panel(record, "", given, output, row)
+    picture = task.panel(record, "", given, output, row, "single")
     view = np.rint(given[0] * 255).astype(np.uint8)
     large = view.repeat(10, axis=0).repeat(10, axis=1)  # 28 pixels to at least 256
     windows = np.lib.stride_tricks.sliding_window_view(picture[..., 0], (280, 280))
@@ -272,7 +272,7 @@ def test_a_panel_shows_what_the_network_saw_and_said(record):
     # the truth is the third guess: its bar is green
     green = (picture == (60, 150, 80)).all(-1)
     assert green.any()
-    other = task.panel(record, "", given, output, {**row, "label": 6})
+    other = task.panel(record, "", given, output, {**row, "label": 6}, "single")
     assert not (other == (60, 150, 80)).all(-1).any()
 
 
@@ -309,7 +309,7 @@ def test_weights_of_other_tasks_and_classes_are_not_scored():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": config.Model("rednet10")}, "scores classes, got rednet10"),
+        ({"model": config.Model("rednet10")}, "scores whole images, got rednet10"),
         ({"model": config.Model("resnet50")}, "7 classes, the network gives 1000"),
         ({"data": DATA}, r"side is 32, so data\.crop must be 32 and 32, got 28 and 28"),
         (

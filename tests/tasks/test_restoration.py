@@ -271,7 +271,7 @@ def test_a_panel_prints_the_scores_of_the_receipt(record, protocol, monkeypatch)
     given = task.evaluation_input(record, "bicubic3", protocol)
     output = given + np.float32(0.02)
     row = task.score(record, "bicubic3", given, output, protocol)
-    picture = task.panel(record, "bicubic3", given, output, row)
+    picture = task.panel(record, "bicubic3", given, output, row, "matlab_uint8")
     assert picture.dtype == np.uint8
     assert picture.shape[1] >= 3 * given.shape[1]
     assert printed == [

@@ -1,0 +1,515 @@
+"""Semantic segmentation: which of a few classes every pixel belongs to.
+
+Training follows the released code of RefineNet (Lin et al., CVPR 2017): random sizes,
+crops around a random class, mirror images; scores of a set come from one confusion
+matrix over all of its pixels.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import label_crop, sources
+from dpjax.losses import segmentation as losses
+from dpjax.metrics import confusion
+from dpjax.metrics import segmentation as metrics
+from dpjax.models import zoo
+from dpjax.ops import enlarge, jitter
+from dpjax.tasks import answer, class_names, task
+from dpjax.viz import overlays, palettes, panels
+
+_SHOWN = 20  # most frequent confusions that a receipt lists
+_PREDICTS = "whole"  # the protocol of pictures that are not scored
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What the network sees of an image that is scored.
+
+    Views are enlarged to the image; their class probabilities are averaged.
+
+    Attributes:
+        scales: factors of the image's size.
+        mirrors: whether each is seen mirrored, too.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    mirrors: bool = False
+
+
+PROTOCOLS = {
+    "whole": Protocol(),
+    "mirrored": Protocol(mirrors=True),
+    # RefineNet's released code; it has no mirror images.
+    "refinenet_scales": Protocol((0.4, 0.6, 0.8, 1.0, 1.2)),
+    # The usual one of later toolboxes.
+    "scales": Protocol((0.5, 0.75, 1.0, 1.25, 1.5, 1.75), mirrors=True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation(task.Task):
+    """Naming every pixel.
+
+    Attributes:
+        classes: their names in the order of the labels; those of the records where a
+            run has not been told.
+        palette: colours of the classes in pictures: "voc", or that of a data set.
+        scales: smallest and largest factor of a training image's size.
+        scale_step: distance of the factors that are drawn from; 0 draws from all.
+        by_class: crops have a random class of the image in the middle.
+        mirror: half of the training images are mirrored.
+        jitter: largest change of brightness, contrast and saturation; 0 for none.
+        class_weights: of each class in the loss; none for 1.
+        loss_at: "labels" enlarges the scores to the labels; "scores" shrinks the labels
+            to the scores, as RefineNet's code does.
+        upsampling: how scores are enlarged: "align_corners", "half_pixel", "cubic".
+        absent: classes that are not in the truth; see
+            `metrics.segmentation.intersection_over_union`.
+    """
+
+    kind: ClassVar[str] = "segmentation"
+    best: ClassVar[str] = "miou"
+    protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
+
+    classes: tuple[str, ...] = ()
+    palette: str = "voc"
+    scales: tuple[float, float] = (0.7, 1.3)
+    scale_step: float = 0.0
+    by_class: bool = False
+    mirror: bool = True
+    jitter: float = 0.0
+    class_weights: tuple[float, ...] = ()
+    loss_at: str = "labels"
+    upsampling: enlarge.Mode = "align_corners"
+    absent: metrics.Absent = "union"
+
+    def check(self, experiment: config.Experiment) -> None:
+        """Raises `errors.UserError` if the experiment cannot work with this task.
+
+        Args:
+            experiment: the whole run.
+        """
+        super().check(experiment)
+        model = experiment.model
+        if model.name not in zoo.list_segmenters():
+            raise errors.UserError(
+                "Segmentation wants a network that scores every pixel, got "
+                f"{model.name}. Choose one of {', '.join(zoo.list_segmenters())}."
+            )
+        count = {**zoo.list_options(model.name), **model.options}["num_classes"]
+        class_names.check_count(self.classes, count)
+        if experiment.evaluation.ensemble:
+            raise errors.UserError(
+                "The self-ensemble turns images upside down, which streets and rooms "
+                'never are. Leave it out; the protocol "scales" averages mirrored '
+                "views of six sizes."
+            )
+        weights = self.class_weights
+        rules = (
+            ("scales", self.scales, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
+            ("scale_step", self.scale_step, "at least 0", lambda v: v >= 0),
+            ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
+            (
+                "class_weights",
+                weights,
+                f"{count} numbers from 0, or none",
+                lambda v: not v or (len(v) == count and min(v) >= 0 and max(v) > 0),
+            ),
+            (
+                "loss_at",
+                self.loss_at,
+                '"labels" or "scores"',
+                lambda v: v in ("labels", "scores"),
+            ),
+        )
+        for name, value, wanted, holds in rules:
+            if not holds(value):
+                option = name.replace("_", "-")
+                raise errors.UserError(
+                    f"task.{name} must be {wanted}, got {value}. Change "
+                    f"--task.{option}."
+                )
+        palettes.palette(self.palette, count)  # a misspelt one is told before the run
+
+    def with_records(self, opened: Sequence[sources.Source]) -> "Segmentation":
+        """Returns the task with the names of the classes.
+
+        Args:
+            opened: the records that are trained on and scored.
+
+        Returns:
+            This task, or a copy of it that knows `classes`.
+
+        Raises:
+            DataError: records without labels, or of other classes.
+        """
+        names = class_names.of_records(
+            opened,
+            self.classes,
+            "Prepare images and masks of yours as mask_folder.",
+        )
+        return dataclasses.replace(self, classes=names)
+
+    def check_trained(self, trained: task.Task) -> None:
+        """Raises if weights of another task, or of other classes, would be scored.
+
+        Args:
+            trained: what the weights were trained for.
+
+        Raises:
+            UserError: another task, or other classes.
+        """
+        super().check_trained(trained)
+        class_names.check_trained(self.classes, trained.classes)
+
+    def batch_spec(
+        self, data: config.Data, batch_size: int
+    ) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and types of a training batch.
+
+        Args:
+            data: crop size.
+            batch_size: leading axis.
+
+        Returns:
+            image, labels, has_label, valid, position.
+        """
+        shape = (batch_size, *data.crop)
+        return {
+            "image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8),
+            "labels": jax.ShapeDtypeStruct(shape, jnp.uint8),
+            "has_label": jax.ShapeDtypeStruct(shape, jnp.bool_),
+            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+        }
+
+    def train_example(
+        self, record: task.Example, rng: np.random.Generator, data: config.Data
+    ) -> dict[str, np.ndarray]:
+        """Returns a random crop at a random size, with its labels.
+
+        Args:
+            record: `image` uint8 [h, w, 3] and `labels` uint8 [h, w].
+            rng: the example's own generator.
+            data: crop size.
+
+        Returns:
+            `image` uint8 [*crop, 3], `labels` uint8 [*crop], `has_label` bool [*crop].
+        """
+        window = label_crop.draw_window(
+            record["labels"],
+            rng,
+            crop=data.crop,
+            scales=self.scales,
+            step=self.scale_step,
+            by_class=self.by_class,
+        )
+        image, labels = label_crop.cut(
+            record["image"],
+            record["labels"],
+            window,
+            data.crop,
+            is_mirrored=self.mirror and rng.random() < 0.5,
+        )
+        has_label = labels != label_crop.IGNORED
+        labels = np.where(has_label, labels, np.uint8(0))
+        return {"image": image, "labels": labels, "has_label": has_label}
+
+    def inputs(
+        self, batch: task.Batch, keys: jax.Array, data: config.Data
+    ) -> tuple[jax.Array, task.Batch]:
+        """Returns images with random colours.
+
+        Args:
+            batch: what the pipeline gave.
+            keys: one PRNG key for each example, [b].
+            data: not used.
+
+        Returns:
+            float32 [b, h, w, 3] in [0, 1], and the batch.
+        """
+        images = batch["image"].astype(jnp.float32) / 255
+        if self.jitter:
+            images = jnp.clip(jitter.jitter(images, keys, self.jitter), 0, 1)
+        return images, batch
+
+    def loss_terms(
+        self, outputs: jax.Array, batch: task.Batch
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Returns the cross-entropy of pixels, and how many are told right.
+
+        Args:
+            outputs: scores, float32 [b, h', w', k].
+            batch: what `inputs` returned.
+
+        Returns:
+            "loss" and "accuracy" as (sum [b], count [b]).
+        """
+        labels = batch["labels"].astype(jnp.int32)
+        known = batch["has_label"] & batch["valid"][:, None, None]
+        if self.loss_at == "labels":
+            outputs = enlarge.to_size(outputs, labels.shape[1:], self.upsampling)
+        else:
+            labels, known = (_shrink(x, outputs.shape[1:3]) for x in (labels, known))
+        weights = self.class_weights or None
+        return {
+            "loss": losses.cross_entropy(outputs, labels, known, weights),
+            "accuracy": losses.accuracy(outputs, labels, known),
+        }
+
+    def evaluation_input(
+        self, record: task.Example, condition: str, protocol: str
+    ) -> list[np.ndarray]:
+        """Returns the views of an image that the protocol asks for.
+
+        Args:
+            record: `image` uint8 [h, w, 3].
+            condition: there is only one.
+            protocol: one of `protocols`.
+
+        Returns:
+            float32 [h', w', 3] each.
+        """
+        rules = PROTOCOLS[protocol]
+        return [
+            view
+            for scale in rules.scales
+            for view in _views(record["image"], scale, rules.mirrors)
+        ]
+
+    def score(
+        self,
+        record: task.Example,
+        condition: str,
+        given: list[np.ndarray],
+        output: list[np.ndarray],
+        protocol: str,
+    ) -> task.Row:
+        """Returns what the pixels of one image were taken for.
+
+        Args:
+            record: the image, with its `labels`.
+            condition: there is only one.
+            given: what the network saw.
+            output: its scores for each view.
+            protocol: one of `protocols`.
+
+        Returns:
+            miou and pixel_accuracy of this image; what adds up over images: `pixels`,
+            int [n, 3], the confusions as true class, told class, pixels; and
+            `boundary`, from `metrics.segmentation.boundary_counts`.
+        """
+        truth = record["labels"]
+        valid = truth != label_crop.IGNORED
+        told = self._told(truth.shape, output, protocol)
+        count = output[0].shape[-1]
+        _check_labels(record, count)
+        matrix = confusion.confusion(truth[valid], told[valid], count)
+        found = metrics.summary(matrix, self.absent)
+        places = np.argwhere(matrix)
+        times = matrix[tuple(places.T)]
+        return {
+            "miou": found["miou"],
+            "pixel_accuracy": found["pixel_accuracy"],
+            "pixels": np.concatenate([places, times[:, None]], 1),
+            "boundary": metrics.boundary_counts(truth, told, valid),
+        }
+
+    def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
+        """Returns the scores of a set, percent.
+
+        Args:
+            rows: what `score` gave.
+
+        Returns:
+            miou, pixel_accuracy, mean_accuracy and fwiou of the confusions of all
+            pixels; boundary_f, the mean over classes of their mean over images.
+        """
+        matrix = _matrix(rows, len(self.classes))
+        boundary = _boundary_f(rows, len(matrix))
+        known = boundary[~np.isnan(boundary)]
+        return {
+            **metrics.summary(matrix, self.absent),
+            "boundary_f": 100 * float(known.mean() if len(known) else np.nan),
+        }
+
+    def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
+        """Returns the score of each class, and what is taken for what.
+
+        Args:
+            rows: what `score` gave.
+
+        Returns:
+            "classes" in their order and "confusions", the most frequent first.
+        """
+        matrix = _matrix(rows, len(self.classes))
+        columns = (
+            100 * matrix.sum(1) / max(matrix.sum(), 1),
+            100 * metrics.intersection_over_union(matrix, self.absent),
+            100 * metrics.accuracies(matrix),
+            100 * _boundary_f(rows, len(matrix)),
+        )
+        by_class = tuple(
+            (self._name(k), *(float(column[k]) for column in columns))
+            for k in range(len(matrix))
+        )
+        confused = tuple(
+            (self._name(a), self._name(b), times, share)
+            for a, b, times, share in confusion.frequent(matrix, _SHOWN)
+        )
+        header = ("class", "percent of pixels", "iou", "accuracy", "boundary_f")
+        return {
+            "classes": task.Table(header, by_class),
+            "confusions": task.Table(
+                ("class", "taken for", "pixels", "percent of the class"), confused
+            ),
+        }
+
+    def panel(
+        self,
+        record: task.Example,
+        condition: str,
+        given: list[np.ndarray],
+        output: list[np.ndarray],
+        row: task.Row,
+        protocol: str,
+    ) -> np.ndarray:
+        """Returns image, truth and result side by side, and where they differ.
+
+        Args:
+            record: the image.
+            condition: there is only one.
+            given: what the network saw.
+            output: its scores for each view.
+            row: what `score` gave.
+            protocol: one of `protocols`.
+
+        Returns:
+            uint8 [h, w, 3].
+        """
+        image, truth = record["image"], record["labels"]
+        valid = truth != label_crop.IGNORED
+        told = self._told(truth.shape, output, protocol)
+        colours = palettes.palette(self.palette, output[0].shape[-1])
+        wrong = np.where((told != truth) & valid, 255, 0).astype(np.uint8)
+        parts = [
+            ("image", image),
+            ("truth", overlays.blend(image, truth, colours, valid)),
+            (
+                f"result: mIoU {row['miou']:.1f}, pixels {row['pixel_accuracy']:.1f}",
+                overlays.blend(image, told, colours),
+            ),
+            ("wrong pixels", wrong),
+        ]
+        shown = np.union1d(truth[valid], told)
+        page = panels.compose(parts, title=str(record["id"]))
+        return overlays.with_legend(page, [*map(self._name, shown)], colours[shown])
+
+    def request(
+        self, image: np.ndarray, options: Mapping[str, Any]
+    ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], answer.Shown]]:
+        """Returns what the network sees of a photograph, and how its scores are read.
+
+        Args:
+            image: float32 [h, w, 1 or 3] in [0, 1].
+            options: none are known.
+
+        Returns:
+            One view, float32 [h, w, 3], and the function that gives the photograph
+            under the colours of the classes with a legend, and "labels", uint8 [h, w].
+
+        Raises:
+            UserError: an option.
+        """
+        for name in options:
+            raise errors.UserError(
+                f"Weights for segmentation have no option {name!r}. Leave it out."
+            )
+        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+        levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        views = self.evaluation_input({"image": levels}, "", _PREDICTS)
+
+        def finish(outputs: list[np.ndarray]) -> answer.Shown:
+            labels = self._told(levels.shape[:2], outputs, _PREDICTS)
+            colours = palettes.palette(self.palette, outputs[0].shape[-1])
+            shown = np.unique(labels)
+            picture = overlays.with_legend(
+                overlays.blend(levels, labels, colours),
+                [*map(self._name, shown)],
+                colours[shown],
+            )
+            return answer.Shown(picture, {"labels": labels.astype(np.uint8)})
+
+        return views, finish
+
+    def _told(
+        self, size: tuple[int, int], outputs: Sequence[np.ndarray], protocol: str
+    ) -> np.ndarray:
+        """The class of each pixel, int64 [h, w], from the scores of all views."""
+        mirrors = PROTOCOLS[protocol].mirrors
+        whole = []
+        for i, scores in enumerate(outputs):
+            upright = scores[:, ::-1] if mirrors and i % 2 else scores
+            whole.append(enlarge.on_host(upright, size, self.upsampling))
+        if len(whole) == 1:
+            return np.argmax(whole[0], -1)
+        return np.argmax(sum(map(_probabilities, whole)), -1)
+
+    def _name(self, k: int) -> str:
+        return class_names.name(self.classes, k)
+
+
+def _views(image: np.ndarray, scale: float, mirrors: bool) -> Iterator[np.ndarray]:
+    size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
+    view = label_crop.resize(image, size).astype(np.float32) / np.float32(255)
+    yield view
+    if mirrors:
+        yield np.ascontiguousarray(view[:, ::-1])
+
+
+def _probabilities(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """The nearest pixels of [b, h, w], as labels must be resized."""
+    rows, columns = (
+        label_crop.nearest(np.arange(n), n, length)
+        for n, length in zip(size, array.shape[1:], strict=True)
+    )
+    return array[:, rows][:, :, columns]
+
+
+def _matrix(rows: Sequence[task.Row], classes: int) -> np.ndarray:
+    triplets = np.concatenate([np.reshape(row["pixels"], (-1, 3)) for row in rows])
+    triplets = triplets.astype(np.int64)
+    count = max(classes, int(triplets[:, :2].max(initial=-1)) + 1)
+    matrix = np.zeros((count, count), np.int64)
+    np.add.at(matrix, (triplets[:, 0], triplets[:, 1]), triplets[:, 2])
+    return matrix
+
+
+def _boundary_f(rows: Sequence[task.Row], classes: int) -> np.ndarray:
+    """The mean over images of each class, NaN for classes without a boundary."""
+    scores = np.stack([metrics.boundary_f(row["boundary"], classes) for row in rows])
+    known = ~np.isnan(scores)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, scores, 0).sum(0) / known.sum(0)
+
+
+def _check_labels(record: task.Example, count: int) -> None:
+    labels = record["labels"]
+    wrong = np.unique(labels[(labels >= count) & (labels != label_crop.IGNORED)])
+    if len(wrong):
+        raise errors.DataError(
+            f"Record {record['id']!r} of {record['source']} has labels {wrong[:5]}, "
+            f"the network scores {count} classes. `python -m dpjax doctor` checks all "
+            "records."
+        )
