@@ -24,7 +24,8 @@ def test_labels_lie_where_the_picture_shows_them(seed, is_mirrored):
     image, labels = label_crop.cut(
         IMAGE, LABELS, window, (64, 80), is_mirrored=is_mirrored
     )
-    assert image.shape == (64, 80, 3) and labels.shape == (64, 80)
+    assert image.shape == (64, 80, 3)
+    assert labels.shape == (64, 80)
     known = labels != label_crop.IGNORED
     # Inside of blocks the picture is not blended either.
     level = image[..., 0] / 40
@@ -88,4 +89,5 @@ def test_a_picture_without_labels_can_be_cropped_by_class():
     none = np.full((30, 30), label_crop.IGNORED, np.uint8)
     rng = np.random.default_rng(0)
     window = label_crop.draw_window(none, rng, crop=(20, 20), by_class=True)
-    assert 0 <= window.top <= 10 and 0 <= window.left <= 10
+    assert 0 <= window.top <= 10
+    assert 0 <= window.left <= 10

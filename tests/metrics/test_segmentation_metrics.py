@@ -31,7 +31,8 @@ def test_confusions_are_counted_and_add_up(seed):
     truth, told, valid = _maps(seed)
     wanted = _counted(truth, told, valid, 5)
     found = confusion.confusion(truth[valid], told[valid], 5)
-    assert found.dtype == np.int64 and np.array_equal(found, wanted)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, wanted)
     halves = [
         confusion.confusion(truth[part][valid[part]], told[part][valid[part]], 5)
         for part in (slice(0, 13), slice(13, None))
@@ -53,7 +54,9 @@ def test_the_union_of_sets_is_what_the_matrix_says():
     truth, told, valid = _maps(7)
     matrix = confusion.confusion(truth[valid], told[valid], 5)
     for k, value in enumerate(metrics.intersection_over_union(matrix)):
-        one, two = ({*zip(*np.nonzero((m == k) & valid))} for m in (truth, told))
+        one, two = (
+            {*zip(*np.nonzero((m == k) & valid), strict=False)} for m in (truth, told)
+        )
         assert value == len(one & two) / len(one | two)
 
 
@@ -69,8 +72,11 @@ def test_scores_of_a_matrix_made_by_hand():
 
 @pytest.mark.parametrize(
     ("absent", "wanted"),
-    [("union", [0.5, 0.0, math.nan]), ("truth", [0.5, math.nan, math.nan])]
-    + [("one", [0.5, 0.0, 1.0])],
+    [
+        ("union", [0.5, 0.0, math.nan]),
+        ("truth", [0.5, math.nan, math.nan]),
+        ("one", [0.5, 0.0, 1.0]),
+    ],
 )
 def test_absent_classes_follow_the_chosen_convention(absent, wanted):
     matrix = np.array([[2, 2, 0], [0, 0, 0], [0, 0, 0]])
