@@ -71,6 +71,40 @@ def to_size(
     return y.astype(x.dtype)
 
 
+def on_host(
+    x: np.ndarray, size: tuple[int, int], mode: Mode = "align_corners"
+) -> np.ndarray:
+    """Returns a map sampled as `to_size` does, without a device.
+
+    Args:
+        x: float32 [h, w, c].
+        size: rows and columns of the result.
+        mode: see `to_size`.
+
+    Returns:
+        float32 [*size, c]; `x` itself where nothing changes.
+    """
+    for axis in (0, 1):
+        if x.shape[axis] != size[axis]:
+            weights, sources = _taps(x.shape[axis], size[axis], mode)
+            shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+            x = sum(
+                weight.reshape(shape) * x.take(source, axis)
+                for weight, source in zip(weights, sources, strict=True)
+            )
+    return x
+
+
+@functools.lru_cache(maxsize=256)
+def _taps(length: int, wanted: int, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
+    """The entries of the matrix that are not 0, [taps, wanted], and their columns."""
+    dense = _matrix(length, wanted, mode, None)
+    most = max(np.count_nonzero(dense, axis=1))
+    sources = np.argsort(-np.abs(dense), axis=1, kind="stable")[:, :most]
+    weights = np.take_along_axis(dense, sources, axis=1)
+    return weights.T.astype(np.float32), sources.T
+
+
 @functools.lru_cache(maxsize=256)
 def _matrix(length: int, wanted: int, mode: Mode, scale: float | None) -> np.ndarray:
     """The sampling of one axis, [wanted, length] in float64; its rows sum to 1."""

@@ -124,3 +124,11 @@ def test_sums_of_half_precision_maps_are_single():
 def test_what_cannot_be_sampled_is_refused(shape, size, options, message):
     with pytest.raises(errors.UserError, match=message):
         enlarge.to_size(jnp.zeros(shape), size, **options)
+
+
+@pytest.mark.parametrize("mode", enlarge.Mode.__args__)
+@pytest.mark.parametrize("size", [(9, 21), (5, 4), (1, 7), (40, 11)])
+def test_without_a_device_the_samples_are_the_same(mode, size):
+    x = np.random.default_rng(1).standard_normal((5, 11, 3), np.float32)
+    wanted = enlarge.to_size(x[None], size, mode)[0]
+    np.testing.assert_allclose(enlarge.on_host(x, size, mode), wanted, atol=1e-5)
