@@ -102,7 +102,8 @@ def boundary_counts(
         one, and all of them.
     """
     reach = (TOLERANCE * np.hypot(*truth.shape)) ** 2
-    edges = [np.where(_is_boundary(m, valid), m, -1) for m in (truth, told)]
+    maps = (np.asarray(m, np.int64) for m in (truth, told))  # -1 is no class
+    edges = [np.where(_is_boundary(m, valid), m, -1) for m in maps]
     rows = []
     for k in np.union1d(*(edge[edge >= 0] for edge in edges)):
         true, said = (edge == k for edge in edges)

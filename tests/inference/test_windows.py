@@ -9,6 +9,7 @@ import pytest
 from dpjax import errors
 from dpjax.inference import windows
 from dpjax.models import rednet, zoo
+from dpjax.ops import enlarge, filters
 
 
 def network(seed=0, **options):
@@ -344,3 +345,47 @@ def test_wrong_images_are_refused(image, message):
     engine = windows.Engine(module, variables, bucket=16)
     with pytest.raises(errors.UserError, match=message):
         engine(image)
+
+
+class Coarse(nn.Module):
+    """A network with a grid of its own: every fourth pixel, smoothed."""
+
+    channels = 3
+    stride = 1
+    halo = None
+    is_dense = True
+    smallest_side = 8
+    align_corners = True
+
+    @nn.compact
+    def __call__(self, images):
+        return nn.Conv(2, (7, 7), strides=(4, 4), padding=[(3, 3)] * 2)(images)
+
+
+def test_scores_on_a_grid_of_their_own_come_as_they_are_from_a_whole_image(photo):
+    module = Coarse()
+    image = photo[:97, :130].astype(np.float32) / 255
+    variables = module.init(jax.random.key(0), image[None])
+    engine = windows.Engine(module, variables, max_window=256)
+    found = list(engine.map([image, image[:, ::-1].copy()]))
+    assert found[0].shape == (25, 33, 2)
+    np.testing.assert_allclose(
+        found[1], module.apply(variables, image[None, :, ::-1])[0], atol=1e-5
+    )
+
+
+def test_windows_of_a_large_image_meet_on_its_pixels(photo):
+    module = Coarse()
+    # Smooth, since the grids of windows and of the whole differ by up to two pixels.
+    image = np.asarray(filters.blur(photo, filters.gaussian(25, 6.0)) / 255, "f")
+    variables = module.init(jax.random.key(0), image[None])
+    engine = windows.Engine(module, variables, max_window=256)
+    assert not engine.is_exact(*image.shape[:2])
+    found = engine(image)
+    assert found.shape == (*image.shape[:2], 2)
+    whole = windows.Engine(module, variables, max_window=1024)(image)
+    wanted = enlarge.on_host(whole, image.shape[:2], "align_corners")
+    inside = (slice(8, -8), slice(8, -8))
+    error = np.abs(found - wanted)[inside] / np.std(wanted)
+    assert error.max() < 0.3  # at their borders windows see nothing beyond
+    assert error.mean() < 0.03

@@ -1,0 +1,305 @@
+"""The segmentation task: crops and targets, views, scores of sets, pictures."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dpjax import config, errors
+from dpjax.data import label_crop, records, sources
+from dpjax.losses import segmentation as losses
+from dpjax.metrics import segmentation as metrics
+from dpjax.ops import enlarge
+from dpjax.tasks import restoration, segmentation
+
+NAMES = ("sky", "road", "tree", "car")
+DATA = config.Data(("x",), ("y",), crop=(48, 64), batch_size=4)
+
+
+def task_of(**changes):
+    return segmentation.Segmentation(**{"classes": NAMES, **changes})
+
+
+@pytest.fixture(scope="module")
+def record(photo):
+    """A photograph whose labels are its brightness, in part without labels."""
+    gray = photo.mean(-1)
+    labels = np.digitize(gray, np.quantile(gray, [0.25, 0.5, 0.75])).astype(np.uint8)
+    labels[:20] = label_crop.IGNORED
+    return {"image": photo, "labels": labels, "id": "chelsea", "source": "x:train"}
+
+
+def batch_of(task, record, count=4):
+    examples = [
+        task.train_example(record, np.random.default_rng([1, i]), DATA)
+        for i in range(count)
+    ]
+    batch = {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+    batch["valid"] = np.ones(count, bool)
+    batch["position"] = np.arange(count, dtype=np.int32)
+    return batch
+
+
+KEYS = jax.random.split(jax.random.key(0), 4)
+
+
+def test_batches_have_the_planned_shapes_and_labels_beside_their_pixels(record):
+    task = task_of(scales=(1.0, 1.0))
+    batch = batch_of(task, record)
+    planned = task.batch_spec(DATA, 4)
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == {
+        k: (v.shape, v.dtype) for k, v in planned.items()
+    }
+    # The labels follow from the picture: it tells whether both were cut alike.
+    gray = record["image"].mean(-1)
+    levels = np.quantile(gray, [0.25, 0.5, 0.75])
+    wanted = np.digitize(batch["image"].mean(-1), levels)
+    known = batch["has_label"]
+    assert known.any()
+    assert np.array_equal(batch["labels"][known], wanted[known])
+    assert not batch["labels"][~known].any()
+
+
+def test_half_of_the_crops_are_mirrored(record):
+    task = task_of(scales=(1.0, 1.0))
+    counts = np.zeros(2, int)
+    for seed in range(100):
+        rng, same = (np.random.default_rng(seed) for _ in range(2))
+        got = task.train_example(record, rng, DATA)["image"]
+        window = label_crop.draw_window(
+            record["labels"], same, crop=DATA.crop, scales=(1.0, 1.0)
+        )
+        plain, _ = label_crop.cut(record["image"], record["labels"], window, DATA.crop)
+        counts[int(np.array_equal(got, plain[:, ::-1]))] += 1
+        assert np.array_equal(got, plain) or np.array_equal(got, plain[:, ::-1])
+    assert 35 < counts[1] < 65
+    never = dataclasses.replace(task, mirror=False)
+    assert np.array_equal(
+        batch_of(never, record)["image"], batch_of(never, record)["image"]
+    )
+
+
+def test_colours_change_labels_do_not(record):
+    task = task_of(jitter=0.4)
+    batch = batch_of(task, record)
+    images, same = task.inputs(batch, KEYS, DATA)
+    plain, _ = task_of().inputs(batch, KEYS, DATA)
+    assert not np.allclose(images, plain, atol=0.02)
+    assert float(images.min()) >= 0
+    assert float(images.max()) <= 1
+    assert np.array_equal(same["labels"], batch["labels"])
+
+
+def scores_of(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((*shape, len(NAMES))).astype(np.float32)
+
+
+def test_the_loss_is_that_of_enlarged_scores_or_of_shrunk_labels(record):
+    batch = batch_of(task_of(), record)
+    outputs = scores_of((4, 12, 16))
+    known = batch["has_label"]
+    large = enlarge.to_size(jnp.asarray(outputs), (48, 64), "align_corners")
+    wanted = losses.cross_entropy(large, batch["labels"], known)
+    found = task_of().loss_terms(outputs, batch)["loss"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    small = losses.cross_entropy(
+        outputs, batch["labels"][:, 2::4, 2::4], known[:, 2::4, 2::4]
+    )
+    found = task_of(loss_at="scores").loss_terms(outputs, batch)["loss"]
+    np.testing.assert_allclose(found, small, rtol=1e-6)
+
+
+def test_padding_and_ignored_pixels_add_nothing_to_the_loss(record):
+    task = task_of()
+    batch = batch_of(task, record)
+    outputs = scores_of((4, 12, 16))
+    whole = task.loss_terms(outputs, batch)
+    batch["valid"] = np.array([True, False, True, False])
+    for name, pair in task.loss_terms(outputs, batch).items():
+        for part, full in zip(pair, whole[name], strict=True):
+            np.testing.assert_allclose(part, np.where(batch["valid"], full, 0))
+    batch["has_label"][:] = False
+    terms = task.loss_terms(outputs, batch)
+    assert not np.any([np.asarray(x) for pair in terms.values() for x in pair])
+
+
+def test_class_weights_are_those_of_the_classes(record):
+    batch = batch_of(task_of(), record)
+    outputs = scores_of((4, 48, 64))
+    only = task_of(class_weights=(0.0, 0.0, 3.0, 0.0))
+    total, count = only.loss_terms(outputs, batch)["loss"]
+    of_trees = batch["has_label"] & (batch["labels"] == 2)
+    np.testing.assert_allclose(count, 3 * of_trees.sum((1, 2)))
+    plain = losses.cross_entropy(outputs, batch["labels"], of_trees)[0]
+    np.testing.assert_allclose(total, 3 * plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", segmentation.PROTOCOLS)
+def test_views_have_the_sizes_of_the_protocol_and_mirrors_follow(record, protocol):
+    rules = segmentation.PROTOCOLS[protocol]
+    views = task_of().evaluation_input(record, "", protocol)
+    sizes = [(round(300 * s), round(451 * s)) for s in rules.scales]
+    wanted = [s for s in sizes for _ in range(1 + rules.mirrors)]
+    assert [v.shape for v in views] == [(*size, 3) for size in wanted]
+    assert all(v.dtype == np.float32 and 0 <= v.min() <= v.max() <= 1 for v in views)
+    if rules.mirrors:
+        assert np.array_equal(views[1], views[0][:, ::-1])
+    if 1.0 in rules.scales:
+        place = (1 + rules.mirrors) * rules.scales.index(1.0)
+        assert np.array_equal(views[place], record["image"].astype("f") / 255)
+
+
+def logits(labels, gain=10.0):
+    return gain * np.eye(len(NAMES), dtype=np.float32)[np.minimum(labels, 3)]
+
+
+def test_the_truth_scores_100_under_every_protocol(record):
+    task = task_of()
+    truth = logits(record["labels"])
+    for protocol, rules in segmentation.PROTOCOLS.items():
+        outputs = [
+            truth[:, :: 1 - 2 * mirrored]
+            for _ in rules.scales
+            for mirrored in range(1 + rules.mirrors)
+        ]
+        row = task.score(record, "", outputs, outputs, protocol)
+        assert row["miou"] == row["pixel_accuracy"] == 100
+
+
+def test_views_are_averaged_as_probabilities(record):
+    """Two views of equal sums of scores, but one is sure."""
+    first = np.zeros((300, 451, 4), np.float32)
+    first[..., 0] = 9.0
+    second = np.zeros_like(first)
+    second[..., 1] = 9.5
+    second[..., 0] = 9.2
+    task = task_of()
+    row = task.score(record, "", [], [first, second], "mirrored")
+    pixels = np.reshape(row["pixels"], (-1, 3))
+    assert set(pixels[:, 1]) == {0}
+
+
+def test_sets_are_scored_by_one_matrix_of_all_pixels(record):
+    rng = np.random.default_rng(0)
+    task = task_of()
+    rows, truths, tolds = [], [], []
+    for i in range(3):
+        labels = np.roll(record["labels"], 40 * i, 1)
+        told = np.where(rng.random(labels.shape) < 0.2, rng.integers(4), labels)
+        told = np.minimum(told, 3)
+        one = {**record, "labels": labels, "id": str(i)}
+        rows.append(task.score(one, "", [], [logits(told)], "whole"))
+        truths.append(labels)
+        tolds.append(told)
+    truth, told = (np.concatenate([m.ravel() for m in x]) for x in (truths, tolds))
+    known = truth != label_crop.IGNORED
+    found = task.summarise(rows)
+    ious = []
+    for k in range(4):
+        one, two = (truth == k) & known, (told == k) & known
+        ious.append((one & two).sum() / (one | two).sum())
+    assert found["miou"] == pytest.approx(100 * np.mean(ious), abs=1e-9)
+    right = (truth == told)[known].mean()
+    assert found["pixel_accuracy"] == pytest.approx(100 * right, abs=1e-9)
+    table = task.tables(rows)["classes"]
+    assert [line[0] for line in table.lines] == list(NAMES)
+    assert [line[2] for line in table.lines] == pytest.approx(100 * np.array(ious))
+    each = [metrics.boundary_f(row["boundary"], 4) for row in rows]
+    assert found["boundary_f"] == pytest.approx(100 * np.mean(np.mean(each, 0)))
+    assert task.best in found
+
+
+def test_labels_beyond_the_scores_name_the_record(record):
+    labels = record["labels"].copy()
+    labels[50, 50] = 7
+    wrong = {**record, "labels": labels}
+    with pytest.raises(
+        errors.DataError, match=r"'chelsea' of x:train has labels \[7\]"
+    ):
+        task_of().score(wrong, "", [], [logits(record["labels"])], "whole")
+
+
+def test_a_panel_shows_the_photograph_and_the_score(record):
+    task = task_of()
+    outputs = [logits(record["labels"])]
+    row = task.score(record, "", [], outputs, "whole")
+    page = task.panel(record, "", [], outputs, row, "whole")
+    windows = np.lib.stride_tricks.sliding_window_view(page[..., 0], (300, 451))
+    image = record["image"][..., 0]
+    places = np.argwhere((windows[:, :, 100, :30] == image[100, :30]).all(-1))
+    assert any((page[y : y + 300, x : x + 451, 0] == image).all() for y, x in places)
+
+
+def test_a_photograph_becomes_labels_and_a_picture_with_a_legend(record):
+    task = task_of()
+    views, finish = task.request(record["image"].astype("f") / 255, {})
+    assert np.array_equal(views[0], record["image"].astype("f") / 255)
+    labels = np.where(record["labels"] == label_crop.IGNORED, 1, record["labels"])
+    shown = finish([logits(labels)])
+    assert shown.maps["labels"].dtype == np.uint8
+    assert np.array_equal(shown.maps["labels"], labels)
+    assert shown.picture.shape[0] > 300
+    assert shown.picture.shape[1:] == (451, 3)
+    gray = record["image"][..., :1].astype("f") / 255
+    assert task.request(gray, {})[0][0].shape == (300, 451, 3)
+    with pytest.raises(errors.UserError, match="no option 'scale'"):
+        task.request(gray, {"scale": 2})
+
+
+def source_of(*classes, name="x:train"):
+    none = np.zeros((0, 32), np.uint8)
+    index = records.Index([], [], none, np.zeros((0, 2)))
+    return sources.Source([records.Split(name, None, "train", index, classes=classes)])
+
+
+def test_names_come_from_the_records_and_must_agree():
+    task = task_of(classes=())
+    assert task.with_records([source_of("a", "b")]).classes == ("a", "b")
+    with pytest.raises(errors.DataError, match=r"class 1 is 'c' and 'b'"):
+        task.with_records([source_of("a", "b"), source_of("a", "c", name="y:val")])
+    with pytest.raises(errors.UserError, match="4 and 3 classes"):
+        task_of().check_trained(task_of(classes=("a", "b", "c")))
+    with pytest.raises(errors.UserError, match="trained for restoration"):
+        task_of().check_trained(restoration.Restoration())
+
+
+def experiment(task, **changes):
+    base = config.Experiment(
+        task=task,
+        model=config.Model("refinenet50", {"num_classes": len(NAMES)}),
+        data=DATA,
+        optim=config.Optim(),
+        evaluation=config.Evaluation("whole"),
+        total_steps=1,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": config.Model("resnet50")}, "scores every pixel, got resnet50"),
+        ({"model": config.Model("refinenet50")}, "4 classes, the network gives 21"),
+        (
+            {"evaluation": config.Evaluation("whole", ensemble=True)},
+            "images upside down",
+        ),
+        ({"evaluation": config.Evaluation("tencrop")}, "segmentation protocol"),
+        ({"task": task_of(scales=(1.5, 0.5))}, "scales must be rising"),
+        (
+            {"task": task_of(class_weights=(1.0, 2.0))},
+            "weights must be 4 numbers",
+        ),
+        ({"task": task_of(loss_at="image")}, 'loss_at must be "labels" or "scores"'),
+        ({"task": task_of(palette="vok")}, "palette"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    good = experiment(task_of())
+    good.task.check(good)
+    wrong = dataclasses.replace(good, **changes)
+    with pytest.raises(errors.UserError, match=message):
+        wrong.task.check(wrong)
