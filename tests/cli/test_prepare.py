@@ -95,6 +95,22 @@ def test_mistakes_end_with_2_and_say_what_to_do(words, message, tmp_path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
+def test_masks_of_a_user_with_what_is_worth_knowing(tmp_path, photo, capsys):
+    for split, shift in (("train", 0), ("val", 90)):
+        for kind in ("images", "masks"):
+            (tmp_path / "m" / split / kind).mkdir(parents=True)
+        crop = PIL.Image.fromarray(photo[:, shift : shift + 150])
+        crop.save(tmp_path / "m" / split / "images" / "a.png")
+        labels = np.where(np.arange(150) < 40, 9, np.arange(150) % 3).astype(np.uint8)
+        labels = PIL.Image.fromarray(np.tile(labels, (300, 1)))
+        labels.save(tmp_path / "m" / split / "masks" / "a.png")
+    words = ("mask_folder", "--from", tmp_path / "m", "--dir", tmp_path / "r")
+    assert run(*words, "--name", "mine", "--ignore", "9") == 0
+    said = capsys.readouterr().out
+    assert "mask_folder/mine: 1 train, 1 val images in" in said
+    assert "--data.evaluate mask_folder/mine:val" in said
+
+
 def test_misspelt_options_are_corrected(capsys):
     with pytest.raises(SystemExit) as ended:
         run("image_folder", "--split-ratoi", "0.5")

@@ -11,6 +11,7 @@ TABLE: dict[str, str] = {
     "photos": "dpjax.data.builders.photos:Photos",
     "image_folder": "dpjax.data.builders.image_folder:ImageFolder",
     "class_folder": "dpjax.data.builders.class_folder:ClassFolder",
+    "mask_folder": "dpjax.data.builders.mask_folder:MaskFolder",
     "imagenet2012": "dpjax.data.builders.imagenet:Imagenet2012",
     "bsds500": "dpjax.data.builders.restoration:Bsds500",
     "t91": "dpjax.data.builders.restoration:T91",
