@@ -84,6 +84,8 @@ def test_copies_do_not_meet_across_a_ratio(folder, tmp_path, capsys):
         (("set5", "--from", ".", "--split-ratio", "0.5"), "no option --split-ratio"),
         (("set5", "--from", ".", "--name", "x"), "no option --name"),
         (("photos", "--split", "test"), "no option --split"),
+        (("camvid", "--from", ".", "--ignore", "11"), "no option --ignore"),
+        (("camvid", "--from", ".", "--name", "x"), "no option --name"),
         (("photos", "--from", "."), "brings its own files"),
         (("image_folder", "--from", ".", "--name", "a b/c"), "got 'a b/c'. Change"),
         (("class_folder", "--from", ".", "--name", ".."), "got '..'. Change --name"),
@@ -109,6 +111,22 @@ def test_masks_of_a_user_with_what_is_worth_knowing(tmp_path, photo, capsys):
     said = capsys.readouterr().out
     assert "mask_folder/mine: 1 train, 1 val images in" in said
     assert "--data.evaluate mask_folder/mine:val" in said
+
+
+def test_parts_of_public_sets_and_splits_without_labels_are_noted(tmp_path, capsys):
+    for name, kind, ending in (
+        ("leftImg8bit", "RGB", ""),
+        ("gtFine", "L", "_labelIds"),
+    ):
+        for split in ("train", "val"):
+            path = tmp_path / "c" / name / split / "ulm" / f"{split}_{name}{ending}.png"
+            path.parent.mkdir(parents=True)
+            values = np.random.default_rng(len(split)).integers(0, 34, (16, 16, 3))
+            PIL.Image.fromarray(values.astype(np.uint8)).convert(kind).save(path)
+    assert run("cityscapes", "--from", tmp_path / "c", "--dir", tmp_path / "r") == 0
+    said = capsys.readouterr().out
+    assert "note: cityscapes:train is published with 2975 images, this copy" in said
+    assert "note: cityscapes: the labels of test are not published" in said
 
 
 def test_misspelt_options_are_corrected(capsys):
