@@ -13,7 +13,14 @@ from typing import Annotated
 import tyro
 
 from dpjax import config, errors
-from dpjax.data import builders, health, identity, preparation, sources
+from dpjax.data import (
+    builders,
+    health,
+    identity,
+    label_health,
+    preparation,
+    sources,
+)
 
 _PACKAGES = (
     "jax",
@@ -29,6 +36,7 @@ _PACKAGES = (
     "pillow",
 )
 _SHOWN = 5
+_UNLABELLED = "(not labelled)"
 _LITTLE_BYTES = 5 << 30  # checkpoints and records of a small run need about this much
 
 
@@ -183,9 +191,28 @@ def _source(source: sources.Source) -> bool:
             f"  ?  {len(found.flat)} images of one colour: "
             f"{', '.join(found.flat[:_SHOWN])}"
         )
+    if found.census is not None:
+        _labels(found.census)
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
     return found.is_sound
+
+
+def _labels(census: label_health.Census) -> None:
+    width = max(map(len, (*census.classes, _UNLABELLED)))
+    print(f"  {'class':<{width}}  pixels %  images")
+    for name, share, images in zip(
+        census.classes, census.shares[:-1], census.images, strict=True
+    ):
+        print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}")
+    print(f"  {_UNLABELLED:<{width}}  {100 * census.shares[-1]:8.2f}")
+    if census.absent:
+        print(f"  ?  {len(census.absent)} classes absent: {', '.join(census.absent)}")
+    if census.empty:
+        print(
+            f"  ?  {len(census.empty)} images without a labelled pixel: "
+            f"{', '.join(census.empty[:_SHOWN])}"
+        )
 
 
 def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,10 @@ _FLAGS = {
     "split": "--split",
     "ratio": "--split-ratio",
     "test_list": "--test-list",
+    "ignore": "--ignore",
     "config": "--name",
 }
+_TRAINED = ("train", "train_aug")  # splits to train on; the others are to score
 _MOST_PAIRS = 10**9  # a minute's work; ImageNet's would take an hour
 
 
@@ -31,11 +34,13 @@ class Options:
         source: your copy of the images, a folder; not needed for photos.
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        name: your name for an image_folder or class_folder, used as image_folder/NAME.
+        name: your name for an image_folder, class_folder or mask_folder, used as
+            image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
         test_list: text file naming the test images of an image_folder, one path a line.
+        ignore: number in the masks of a mask_folder of pixels without a class.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
     """
@@ -47,6 +52,7 @@ class Options:
     split: Annotated[str | None, tyro.conf.arg(metavar="SPLIT")] = None
     split_ratio: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
     test_list: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    ignore: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         print("Data sets (python -m dpjax prepare NAME --from DIR):")
         for name in builders.TABLE:
-            print(f"  {name:<14}{builders.find(name).__doc__.splitlines()[0]}")
+            print(f"  {name:<16}{builders.find(name).__doc__.splitlines()[0]}")
         return 0
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax prepare")
     folder = _prepare(options)
@@ -96,6 +102,7 @@ def _prepare(options: Options) -> Path:
         "split": options.split,
         "ratio": options.split_ratio,
         "test_list": options.test_list,
+        "ignore": options.ignore,
     }
     given = {name: value for name, value in given.items() if value is not None}
     asked = [*given, *(["config"] if options.name is not None else [])]
@@ -103,7 +110,7 @@ def _prepare(options: Options) -> Path:
         if name not in _options_of(kind):
             raise errors.UserError(
                 f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
-                "prepare image_folder or class_folder."
+                "prepare image_folder, class_folder or mask_folder."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 
@@ -131,31 +138,37 @@ def _report(options: Options, reference: str, folder: Path) -> None:
         print(f"  skipped: {message}")
     if len(prepared.skipped) > _SHOWN:
         print(f"  ... {len(prepared.skipped)} files skipped in all")
-    if "train" in prepared.counts:
-        for split in prepared.counts:
-            if split != "train":
-                _compare(options, reference, prepared.counts, split)
+    for message in prepared.notes[:_SHOWN]:
+        print(f"  note: {message}")
+    if len(prepared.notes) > _SHOWN:
+        print(f"  ... {len(prepared.notes)} notes in all")
+    trained = [split for split in prepared.counts if split in _TRAINED]
+    for train, split in itertools.product(trained, prepared.counts):
+        if split not in trained:
+            _compare(options, reference, prepared.counts, train, split)
     for split in prepared.counts:
-        role = "train" if split == "train" else "evaluate"
+        role = "train" if split in trained else "evaluate"
         print(f"  use it as --data.{role} {reference}:{split}")
     if options.directory is not None:
         print(f"  with --data.directory {options.directory}")
 
 
 def _compare(
-    options: Options, reference: str, counts: Mapping[str, int], split: str
+    options: Options, reference: str, counts: Mapping[str, int], train: str, split: str
 ) -> None:
-    if counts["train"] * counts[split] > _MOST_PAIRS:
-        print(f"  whether train and {split} share pictures was not looked at: too many")
+    if counts[train] * counts[split] > _MOST_PAIRS:
+        print(
+            f"  whether {train} and {split} share pictures was not looked at: too many"
+        )
         return
     opened = [
         sources.open_sources([f"{reference}:{name}"], directory=options.directory)
-        for name in ("train", split)
+        for name in (train, split)
     ]
     shared = identity.find_overlap(*opened)
     if shared:
         print(
-            f"warning: {len(shared)} pictures are in train and {split}, such as "
+            f"warning: {len(shared)} pictures are in {train} and {split}, such as "
             f"{shared[0][0]} = {shared[0][1]}; training will refuse them. Remove "
             "copies, or name the test images with --test-list.",
             file=sys.stderr,

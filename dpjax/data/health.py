@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import identity, sources
+from dpjax.data import identity, label_health, sources
 
 _FLAT_STD_255 = 1.0  # below this an image is one colour
 
@@ -27,6 +27,7 @@ class Health:
             of the set says.
         duplicates: pairs of ids that show the same picture.
         fingerprint: of the records as a whole.
+        census: of the labels, where every pixel has a class.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Health:
     damaged: list[str]
     duplicates: list[tuple[str, str]]
     fingerprint: str
+    census: label_health.Census | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -58,6 +60,7 @@ def examine(
         The findings.
     """
     grey, flat, damaged, seen = 0, [], [], []
+    counter = _counter(source)
     for position in range(len(source)):
         try:
             record = source[position]
@@ -71,6 +74,8 @@ def examine(
             grey += bool(np.ptp(image, axis=-1).max() == 0)
             if image.std((0, 1)).max() < _FLAT_STD_255:
                 flat.append(record["id"])
+            wrong = counter.add(record) if counter and "labels" in record else None
+            damaged += [wrong] if wrong else []
         except errors.DataError as error:
             damaged.append(str(error))
         if progress:
@@ -89,6 +94,15 @@ def examine(
         damaged=damaged,
         duplicates=identity.find_duplicates(source),
         fingerprint=source.fingerprint,
+        census=counter.census() if counter and counter.has_counted else None,
+    )
+
+
+def _counter(source: sources.Source) -> label_health.Counter | None:
+    """For sources whose parts have the same classes; others cannot be added up."""
+    classes = {part.classes for part in source.parts}
+    return (
+        label_health.Counter(*classes) if len(classes) == 1 and all(classes) else None
     )
 
 

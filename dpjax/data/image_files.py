@@ -5,11 +5,13 @@ their compressed bytes; everything else (grey, palette, 16-bit, alpha, CMYK, rot
 EXIF, other formats) becomes an 8-bit RGB PNG.  Bad files are named, never repaired.
 """
 
+import contextlib
 import dataclasses
 import io
 import pathlib
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -104,13 +106,8 @@ def load(path: pathlib.Path) -> Picture:
         DataError: the file is missing, empty, truncated, damaged, not an image, or
             smaller than 8 pixels on a side.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise errors.DataError(f"Cannot read {path}: {error.strerror}.") from error
-    if not data:
-        raise errors.DataError(f"{path} is empty (0 bytes). Copy it again.")
-    picture = _picture(path, data)
+    with opened(path) as (file, data):
+        picture = _picture(file, data)
     height, width = picture.image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         raise errors.DataError(
@@ -118,6 +115,48 @@ def load(path: pathlib.Path) -> Picture:
             f"{SMALLEST_SIDE}x{SMALLEST_SIDE} are needed. Remove it or pass --skip-bad."
         )
     return picture
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[tuple[Any, bytes]]:
+    """Opens an image file; whatever fails in the block is told with the file's name.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The file as Pillow opened it, every pixel read, and its contents.
+
+    Raises:
+        DataError: the file is missing, empty, truncated, damaged or not an image.
+    """
+    import PIL.Image
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise errors.DataError(f"Cannot read {path}: {error.strerror}.") from error
+    if not data:
+        raise errors.DataError(f"{path} is empty (0 bytes). Copy it again.")
+    with warnings.catch_warnings():
+        # Pillow warns about large files and stray metadata; real faults raise.
+        warnings.simplefilter("ignore")
+        try:
+            with PIL.Image.open(io.BytesIO(data)) as file:
+                file.load()  # reads every pixel: a truncated file fails here
+                yield file, data
+        except PIL.Image.DecompressionBombError as error:
+            raise errors.DataError(
+                f"{path} is too large to hold in memory ({error}). Cut it into tiles."
+            ) from error
+        except errors.DataError as error:
+            raise errors.DataError(f"Cannot use {path}: {error}") from error
+        except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
+            reason = str(error).split("<_io")[0].strip() or type(error).__name__
+            raise errors.DataError(
+                f"Cannot decode {path}: {reason}. The file is damaged or no image; "
+                "copy it again, remove it, or pass --skip-bad."
+            ) from error
 
 
 def decode(encoded: bytes) -> np.ndarray | None:
@@ -191,33 +230,13 @@ def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
     return image
 
 
-def _picture(path: pathlib.Path, data: bytes) -> Picture:
-    import PIL.Image
-
-    with warnings.catch_warnings():
-        # Pillow warns about large files and stray metadata; real faults raise.
-        warnings.simplefilter("ignore")
-        try:
-            with PIL.Image.open(io.BytesIO(data)) as opened:
-                opened.load()  # reads every pixel: a truncated file fails here
-                kept = _kept_bytes(opened, data)
-                if kept is not None:
-                    image = decode(kept)
-                    if image is not None and image.shape[:2] == opened.size[::-1]:
-                        return Picture(kept, image)
-                image = _to_rgb(opened, data)
-        except PIL.Image.DecompressionBombError as error:
-            raise errors.DataError(
-                f"{path} is too large to hold in memory ({error}). Cut it into tiles."
-            ) from error
-        except errors.DataError as error:
-            raise errors.DataError(f"Cannot use {path}: {error}") from error
-        except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
-            reason = str(error).split("<_io")[0].strip() or type(error).__name__
-            raise errors.DataError(
-                f"Cannot decode {path}: {reason}. The file is damaged or no image; "
-                "copy it again, remove it, or pass --skip-bad."
-            ) from error
+def _picture(opened, data: bytes) -> Picture:
+    kept = _kept_bytes(opened, data)
+    if kept is not None:
+        image = decode(kept)
+        if image is not None and image.shape[:2] == opened.size[::-1]:
+            return Picture(kept, image)
+    image = _to_rgb(opened, data)
     return Picture(encode_png(image), image)
 
 

@@ -279,11 +279,13 @@ class Prepared:
         folder: of its records.
         counts: number of records of each split.
         skipped: messages about files that were left out when it was prepared.
+        notes: what else is worth knowing of it.
     """
 
     folder: pathlib.Path
     counts: dict[str, int]
     skipped: list[str]
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def inspect(reference: str, *, directory: str | pathlib.Path | None = None) -> Prepared:
@@ -306,7 +308,7 @@ def inspect(reference: str, *, directory: str | pathlib.Path | None = None) -> P
         return Prepared(folder, published.counts(folder), [])
     folder, metadata = _read_metadata(parsed, _absolute(directory))
     counts = {split: len(rows) for split, rows in metadata["index"].items()}
-    return Prepared(folder, counts, metadata["skipped"])
+    return Prepared(folder, counts, metadata["skipped"], metadata["notes"])
 
 
 def _absolute(directory: str | pathlib.Path | None) -> pathlib.Path:
@@ -381,7 +383,8 @@ def _read_metadata(
     try:
         metadata = json.loads((folder / "metadata.json").read_text())
         found = {key: metadata[key] for key in ("index", "skipped")}
-        later = {"units": {}, "classes": []}  # sets of older versions lack these
+        # Sets of older versions lack these.
+        later = {"units": {}, "classes": [], "notes": []}
         return folder, {k: metadata.get(k, v) for k, v in later.items()} | found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.DataError(

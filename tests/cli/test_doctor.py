@@ -1,6 +1,7 @@
 """`doctor` finds what was broken on purpose, and nothing where all is well."""
 
 import dataclasses
+import json
 
 import numpy as np
 import PIL.Image
@@ -8,7 +9,7 @@ import pytest
 
 from dpjax import cli, errors
 from dpjax.cli import exits
-from dpjax.data import health, preparation, sources
+from dpjax.data import health, label_health, preparation, sources
 
 _CONFIG = """
 from dpjax import config
@@ -121,6 +122,65 @@ def test_another_picture_under_the_same_id_is_noticed(folder):
     assert "'0.png'" in found.damaged[0]
     assert "another picture" in found.damaged[0]
     assert not found.is_sound
+
+
+@pytest.fixture
+def masks(tmp_path, photo):
+    """Two images of three classes, and one without a single labelled pixel."""
+    root = tmp_path / "masks"
+    labels = np.zeros((100, 150), np.uint8)
+    labels[:25], labels[90:] = 2, 9
+    for i, values in enumerate((labels, np.where(labels == 9, 9, 0), labels * 0 + 9)):
+        for kind in ("images", "masks"):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+        crop = photo[100 * i : 100 * i + 100, 150:300]
+        PIL.Image.fromarray(crop).save(root / "images" / f"{i}.png")
+        values = PIL.Image.fromarray(values.astype(np.uint8))
+        values.save(root / "masks" / f"{i}.png")
+    (root / "classes.txt").write_text("floor\ncat\nwall\n")
+    preparation.prepare(
+        "mask_folder",
+        folder=root,
+        directory=tmp_path,
+        config="mine",
+        ratio=1.0,
+        ignore=9,
+    )
+    return tmp_path
+
+
+def test_labels_are_counted_by_class(masks, capsys):
+    assert run("mask_folder/mine", "--dir", masks) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["floor", "51.67", "2"] in rows  # 65 and 90 rows of 300
+    assert ["cat", "0.00", "0"] in rows
+    assert ["wall", "8.33", "1"] in rows
+    assert ["(not", "labelled)", "40.00"] in rows
+    assert ["?", "1", "classes", "absent:", "cat"] in rows
+    assert ["?", "1", "images", "without", "a", "labelled", "pixel:", "2.png"] in rows
+
+
+def test_labels_that_are_no_class_are_named(masks, capsys):
+    """As records would hold that another program wrote."""
+    (index,) = masks.glob("mask_folder/mine/*/metadata.json")
+    metadata = json.loads(index.read_text())
+    index.write_text(json.dumps({**metadata, "classes": ["floor", "cat"]}))
+    assert run("mask_folder/mine:train", "--dir", masks) == errors.DataError.exit_code
+    said = capsys.readouterr().out
+    assert "!! Record '0.png' of mask_folder/mine:train has the labels 2; the" in said
+    assert "set has 2 classes" in said
+
+
+def test_labels_of_another_size_are_named():
+    counter = label_health.Counter(("a", "b"))
+    record = {
+        "labels": np.zeros((4, 5), np.uint8),
+        "image": np.zeros((5, 4, 3), np.uint8),
+        "id": "x",
+        "source": "s:train",
+    }
+    assert "Record 'x' of s:train has labels of shape (4, 5)" in counter.add(record)
+    assert not counter.has_counted
 
 
 def test_a_set_without_a_split_is_looked_at_whole(tmp_path, photo, capsys):

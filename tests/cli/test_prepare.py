@@ -84,6 +84,8 @@ def test_copies_do_not_meet_across_a_ratio(folder, tmp_path, capsys):
         (("set5", "--from", ".", "--split-ratio", "0.5"), "no option --split-ratio"),
         (("set5", "--from", ".", "--name", "x"), "no option --name"),
         (("photos", "--split", "test"), "no option --split"),
+        (("camvid", "--from", ".", "--ignore", "11"), "no option --ignore"),
+        (("camvid", "--from", ".", "--name", "x"), "no option --name"),
         (("photos", "--from", "."), "brings its own files"),
         (("image_folder", "--from", ".", "--name", "a b/c"), "got 'a b/c'. Change"),
         (("class_folder", "--from", ".", "--name", ".."), "got '..'. Change --name"),
@@ -93,6 +95,38 @@ def test_mistakes_end_with_2_and_say_what_to_do(words, message, tmp_path, capsys
     assert run(*words, "--dir", tmp_path) == errors.UserError.exit_code
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_masks_of_a_user_with_what_is_worth_knowing(tmp_path, photo, capsys):
+    for split, shift in (("train", 0), ("val", 90)):
+        for kind in ("images", "masks"):
+            (tmp_path / "m" / split / kind).mkdir(parents=True)
+        crop = PIL.Image.fromarray(photo[:, shift : shift + 150])
+        crop.save(tmp_path / "m" / split / "images" / "a.png")
+        labels = np.where(np.arange(150) < 40, 9, np.arange(150) % 3).astype(np.uint8)
+        labels = PIL.Image.fromarray(np.tile(labels, (300, 1)))
+        labels.save(tmp_path / "m" / split / "masks" / "a.png")
+    words = ("mask_folder", "--from", tmp_path / "m", "--dir", tmp_path / "r")
+    assert run(*words, "--name", "mine", "--ignore", "9") == 0
+    said = capsys.readouterr().out
+    assert "mask_folder/mine: 1 train, 1 val images in" in said
+    assert "--data.evaluate mask_folder/mine:val" in said
+
+
+def test_parts_of_public_sets_and_splits_without_labels_are_noted(tmp_path, capsys):
+    for name, kind, ending in (
+        ("leftImg8bit", "RGB", ""),
+        ("gtFine", "L", "_labelIds"),
+    ):
+        for split in ("train", "val"):
+            path = tmp_path / "c" / name / split / "ulm" / f"{split}_{name}{ending}.png"
+            path.parent.mkdir(parents=True)
+            values = np.random.default_rng(len(split)).integers(0, 34, (16, 16, 3))
+            PIL.Image.fromarray(values.astype(np.uint8)).convert(kind).save(path)
+    assert run("cityscapes", "--from", tmp_path / "c", "--dir", tmp_path / "r") == 0
+    said = capsys.readouterr().out
+    assert "note: cityscapes:train is published with 2975 images, this copy" in said
+    assert "note: cityscapes: the labels of test are not published" in said
 
 
 def test_misspelt_options_are_corrected(capsys):

@@ -11,6 +11,7 @@ TABLE: dict[str, str] = {
     "photos": "dpjax.data.builders.photos:Photos",
     "image_folder": "dpjax.data.builders.image_folder:ImageFolder",
     "class_folder": "dpjax.data.builders.class_folder:ClassFolder",
+    "mask_folder": "dpjax.data.builders.mask_folder:MaskFolder",
     "imagenet2012": "dpjax.data.builders.imagenet:Imagenet2012",
     "bsds500": "dpjax.data.builders.restoration:Bsds500",
     "t91": "dpjax.data.builders.restoration:T91",
@@ -23,6 +24,14 @@ TABLE: dict[str, str] = {
     "urban100": "dpjax.data.builders.restoration:Urban100",
     "div2k": "dpjax.data.builders.restoration:Div2k",
     "train400": "dpjax.data.builders.restoration:Train400",
+    "camvid": "dpjax.data.builders.camvid:Camvid",
+    "voc2012": "dpjax.data.builders.voc:Voc2012",
+    "person_part": "dpjax.data.builders.voc:PersonPart",
+    "pascal_context": "dpjax.data.builders.pascal_context:PascalContext",
+    "cityscapes": "dpjax.data.builders.cityscapes:Cityscapes",
+    "ade20k": "dpjax.data.builders.ade20k:Ade20k",
+    "nyudv2": "dpjax.data.builders.indoor:Nyudv2",
+    "sun_rgbd": "dpjax.data.builders.indoor:SunRgbd",
 }
 
 

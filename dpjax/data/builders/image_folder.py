@@ -73,11 +73,26 @@ class ImageFolder(image_set.ImageSet, skip_registration=True):
             path.relative_to(folder).as_posix(): path
             for path in image_files.find(folder)
         }
+        tops = {name.split("/")[0] for name in files if "/" in name}
+        is_split = {"train", "test"} <= tops <= set(NAMED)
+        if is_split and self._test_list is None and self._ratio is None:
+            return _by_folder(files)
+        return self.divide(files)
+
+    def divide(self, files: dict[str, pathlib.Path]) -> image_set.Splits:
+        """Returns files split by the user's list or ratio, or by the usual ratio.
+
+        Args:
+            files: path of each record id, which is what a list names.
+
+        Returns:
+            "train" and "test", as far as they have files.
+
+        Raises:
+            DataError: the list names a file that is not there.
+        """
         if self._test_list is not None:
             return by_list(files, self._test_list)
-        tops = {name.split("/")[0] for name in files if "/" in name}
-        if self._ratio is None and {"train", "test"} <= tops <= set(NAMED):
-            return _by_folder(files)
         ratio = DEFAULT_RATIO if self._ratio is None else self._ratio
         copies = self._first_copies(files) if 0 < ratio < 1 else {}
         return _by_ratio(files, ratio, copies)

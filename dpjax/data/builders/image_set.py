@@ -16,6 +16,7 @@ from dpjax.data import identity, image_files
 
 Splits = dict[str, dict[str, pathlib.Path]]
 BAD_LIST = "skipped"
+NOTES = "notes"
 INDEX = "index"
 UNITS = "units"
 CLASSES = "classes"
@@ -28,7 +29,8 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     reads them in `load_extras`; they then stand in every record under their names.
 
     Beside the records, `metadata.json` lists id, fingerprint, height and width of each
-    record in order, so that checks of identity need not read the images.
+    record in order, so that checks of identity need not read the images; and what was
+    left out, and what else is worth knowing.
 
     Attributes:
         VERSION: of the record format.
@@ -102,6 +104,26 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         return {}
 
+    def leave_out(self, message: str) -> None:
+        """Lists files that were left out, for `prepare` to print.
+
+        Args:
+            message: which, and why; said twice, it is listed once.
+        """
+        self._tell(BAD_LIST, message)
+
+    def note(self, message: str) -> None:
+        """Lists something that is no fault but worth knowing, for `prepare` to print.
+
+        Args:
+            message: a sentence; said twice, it is listed once.
+        """
+        self._tell(NOTES, message)
+
+    def _tell(self, kind: str, message: str) -> None:
+        if message not in self.info.metadata[kind]:
+            self.info.metadata[kind].append(message)
+
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
@@ -117,7 +139,13 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             metadata=tfds.core.MetadataDict(
-                {INDEX: {}, BAD_LIST: [], UNITS: self.units, CLASSES: []}
+                {
+                    INDEX: {},
+                    BAD_LIST: [],
+                    NOTES: [],
+                    UNITS: self.units,
+                    CLASSES: [],
+                }
             ),
             disable_shuffling=True,  # the pipeline shuffles; people read lists in order
         )
@@ -147,7 +175,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             except errors.DataError as error:
                 if not self._skip_bad:
                     raise
-                self.info.metadata[BAD_LIST].append(str(error))
+                self.leave_out(str(error))
                 picture = None
             if self._progress:
                 self._progress(next(done), total)

@@ -1,0 +1,178 @@
+"""Where publishers put pictures and label files, and what of it a user's copy has."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+from dpjax import errors
+from dpjax.data import image_files, label_files
+
+ID = "{}"
+_TOLD = 8  # entries of a folder in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where the pictures of one split and their label files lie.
+
+    Paths are below the user's folder and without ending; "{}" stands for the id of a
+    record, which may hold folders.
+
+    Attributes:
+        images: of the pictures.
+        labels: of the label files; of several paths the first that has a file is read.
+        lists: text files of the ids, one a line, the first that is there is read;
+            without any, all pictures belong to the split.
+        holds: tells whether an id belongs to the split, where no file lists them.
+    """
+
+    images: str
+    labels: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    holds: Callable[[str], bool] | None = None
+
+    def missing(self, folder: pathlib.Path) -> list[str]:
+        """Returns what of the place is not there.
+
+        Args:
+            folder: the user's copy.
+
+        Returns:
+            Folders and files, for messages; empty if all is there.
+        """
+        wanted = [(base_of(self.images),), tuple(map(base_of, self.labels))]
+        missing = [
+            " or ".join(paths)
+            for paths in wanted
+            if not any((folder / path).is_dir() for path in paths)
+        ]
+        if self.lists and not any((folder / path).is_file() for path in self.lists):
+            missing.append(" or ".join(self.lists))
+        return missing
+
+    def listed(self, folder: pathlib.Path) -> list[str] | None:
+        """Returns the ids of the split as a file lists them.
+
+        Args:
+            folder: the user's copy.
+
+        Returns:
+            The ids in order; None where no file lists them.
+
+        Raises:
+            DataError: the file lists nothing.
+        """
+        for listing in (folder / path for path in self.lists):
+            if listing.is_file():
+                lines = listing.read_text().splitlines()
+                names = [_plain(line.split()[0]) for line in lines if line.strip()]
+                if not names:
+                    raise errors.DataError(f"{listing} lists nothing. Copy it again.")
+                return list(dict.fromkeys(names))
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """One way in which a set is published.
+
+    Attributes:
+        splits: the place of each.
+        coding: what label files hold.
+    """
+
+    splits: dict[str, Place]
+    coding: label_files.Coding
+
+
+def by_split(
+    coding: label_files.Coding, images: str, labels: str, **names: str
+) -> Layout:
+    """Returns the layout whose splits differ by the name of a folder only.
+
+    Args:
+        coding: what label files hold.
+        images: path of the pictures, with "{split}" and "{}".
+        labels: path of the label files, likewise.
+        **names: for each split, the name of its folder.
+
+    Returns:
+        The layout.
+    """
+    return Layout(
+        {
+            split: Place(
+                images.replace("{split}", name), (labels.replace("{split}", name),)
+            )
+            for split, name in names.items()
+        },
+        coding,
+    )
+
+
+def files_at(
+    folder: pathlib.Path, pattern: str, endings: frozenset[str]
+) -> dict[str, pathlib.Path]:
+    """Returns the files that a pattern describes, however deep.
+
+    Args:
+        folder: the user's copy.
+        pattern: path below it without ending, "{}" standing for the id.
+        endings: of the files, in lower case.
+
+    Returns:
+        Path of each id, sorted by id.
+
+    Raises:
+        DataError: two files of one id.
+    """
+    base = folder / base_of(pattern)
+    before, after = pattern.removeprefix(base_of(pattern)).lstrip("/").split(ID)
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(base.rglob("*")):
+        inside = path.relative_to(base)
+        name = inside.with_suffix("").as_posix()
+        if (
+            path.suffix.lower() not in endings
+            or any(part.startswith(".") for part in inside.parts)
+            or not (name.startswith(before) and name.endswith(after))
+        ):
+            continue
+        name = name[len(before) : len(name) - len(after)]
+        if name in found:
+            raise errors.DataError(
+                f"{path} and {found[name].name} have the same name; keep one of them."
+            )
+        found[name] = path
+    return found
+
+
+def content(folder: pathlib.Path) -> str:
+    """Returns what a folder holds, for messages.
+
+    Args:
+        folder: to look into.
+
+    Returns:
+        The first names.
+    """
+    tops = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    return (", ".join(tops[:_TOLD]) or "nothing") + (" ..." * (len(tops) > _TOLD))
+
+
+def base_of(pattern: str) -> str:
+    """Returns the folder that all files of a pattern lie in.
+
+    Args:
+        pattern: path with "{}" for the id.
+
+    Returns:
+        The path above the name, "" for the user's folder itself.
+    """
+    return pattern.split(ID)[0].rpartition("/")[0]
+
+
+def _plain(name: str) -> str:
+    """An id as DeepLab lists it, "/JPEGImages/ID.jpg", or alone."""
+    path = pathlib.PurePosixPath(name)
+    return path.stem if path.suffix.lower() in image_files.EXTENSIONS else path.name

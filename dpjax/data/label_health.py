@@ -1,0 +1,107 @@
+"""What the labels of a source hold: how much of each class, and what is no class."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dpjax.data import label_files
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Census:
+    """The labelled pixels of some records.
+
+    Attributes:
+        classes: what the numbers stand for.
+        pixels: of each class, int64 [k].
+        images: that show each class, int64 [k].
+        unlabelled: pixels without a class.
+        empty: ids of records without a single labelled pixel.
+    """
+
+    classes: tuple[str, ...]
+    pixels: np.ndarray
+    images: np.ndarray
+    unlabelled: int
+    empty: list[str]
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of each class in all pixels, and last that of the unlabelled ones."""
+        every = np.append(self.pixels, self.unlabelled)
+        return every / max(every.sum(), 1)
+
+    @property
+    def absent(self) -> list[str]:
+        """Names of the classes that no pixel has."""
+        return [
+            name for name, n in zip(self.classes, self.pixels, strict=True) if not n
+        ]
+
+
+class Counter:
+    """Counts the labels of records, one after the other."""
+
+    def __init__(self, classes: Sequence[str]):
+        """Has counted nothing yet.
+
+        Args:
+            classes: what the numbers stand for.
+        """
+        self._classes = tuple(classes)
+        self._pixels = np.zeros(label_files.IGNORE + 1, np.int64)
+        self._images = np.zeros_like(self._pixels)
+        self._empty: list[str] = []
+
+    def add(self, record: dict[str, Any]) -> str | None:
+        """Counts the labels of one record, unless something is wrong with them.
+
+        Args:
+            record: `labels`, `image`, `id` and `source`.
+
+        Returns:
+            What is wrong, or None.
+        """
+        labels, size = record["labels"], record["image"].shape[:2]
+        named = f"Record {record['id']!r} of {record['source']}"
+        if labels.shape != size:
+            return (
+                f"{named} has labels of shape {labels.shape} and an image of {size}. "
+                "Prepare it with --replace."
+            )
+        counts = np.bincount(labels.ravel(), minlength=len(self._pixels))
+        strange = np.flatnonzero(counts[len(self._classes) : -1]) + len(self._classes)
+        if len(strange):
+            return (
+                f"{named} has the labels {', '.join(map(str, strange[:_SHOWN]))}; the "
+                f"set has {len(self._classes)} classes. Prepare it with --replace."
+            )
+        self._pixels += counts
+        self._images += counts > 0
+        if not counts[:-1].any():
+            self._empty.append(record["id"])
+        return None
+
+    @property
+    def has_counted(self) -> bool:
+        """Whether any pixel was counted."""
+        return bool(self._pixels.any())
+
+    def census(self) -> Census:
+        """Returns what was counted so far.
+
+        Returns:
+            The sums over all sound records.
+        """
+        k = len(self._classes)
+        return Census(
+            classes=self._classes,
+            pixels=self._pixels[:k],
+            images=self._images[:k],
+            unlabelled=int(self._pixels[-1]),
+            empty=self._empty,
+        )

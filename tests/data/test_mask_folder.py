@@ -1,0 +1,195 @@
+"""A user's own images and masks."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import errors
+from dpjax.data import builders, preparation, sources
+
+SIZE = (16, 20)
+
+
+def picture(path, value=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(value).integers(0, 256, (*SIZE, 3), np.uint8)
+    PIL.Image.fromarray(pixels).save(path)
+
+
+def mask(path, values, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stored = np.random.default_rng(seed).choice(np.array(values, np.uint8), SIZE)
+    PIL.Image.fromarray(stored).save(path)
+    return stored
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten images, one of them in a folder of its own, with masks of three classes."""
+    for i in range(10):
+        name = f"deep/{i}" if i == 9 else f"{i}"
+        picture(tmp_path / "m" / "images" / f"{name}.jpg", i)
+        mask(tmp_path / "m" / "masks" / f"{name}.png", [0, 1, 2], i)
+    return tmp_path / "m"
+
+
+def prepare(folder, tmp_path, **options):
+    preparation.prepare(
+        "mask_folder",
+        folder=folder,
+        directory=tmp_path / "records",
+        config="mine",
+        replace=True,
+        **options,
+    )
+    counts = sources.inspect("mask_folder/mine", directory=tmp_path / "records").counts
+    return {
+        split: sources.open_sources(
+            [f"mask_folder/mine:{split}"], directory=tmp_path / "records"
+        )
+        for split in counts
+    }
+
+
+def splits_of(folder, tmp_path, **options):
+    kind = builders.find("mask_folder")
+    builder = kind(folder=folder, data_dir=tmp_path / "r", **options)
+    return {s: list(files) for s, files in builder.find(folder).items()}
+
+
+def test_masks_follow_their_images_into_the_splits(folder, tmp_path):
+    found = prepare(folder, tmp_path, ratio=0.5)
+    assert sum(map(len, found.values())) == 10
+    for source in found.values():
+        assert source.parts[0].classes == ("0", "1", "2")
+        for record in source:
+            path = (folder / "masks" / record["id"]).with_suffix(".png")
+            np.testing.assert_array_equal(record["labels"], PIL.Image.open(path))
+            truth = PIL.Image.open(folder / "images" / record["id"])
+            assert np.abs(record["image"].astype(int) - truth).max() <= 1
+
+
+def test_the_sides_of_a_ratio_are_those_of_image_folder(folder, tmp_path):
+    kind = builders.find("image_folder")
+    images = folder / "images"
+    builder = kind(folder=images, data_dir=tmp_path / "r", ratio=0.6)
+    wanted = {split: list(files) for split, files in builder.find(images).items()}
+    assert splits_of(folder, tmp_path, ratio=0.6) == wanted
+
+
+def test_copies_of_a_picture_stay_together(tmp_path, photo):
+    for i in range(8):
+        part = PIL.Image.fromarray(photo[:, 30 * i : 30 * i + 150])
+        for name, image in ((f"{i}", part), (f"{i}_small", part.resize((75, 150)))):
+            for kind in ("images", "masks"):
+                (tmp_path / "m" / kind).mkdir(parents=True, exist_ok=True)
+            image.save(tmp_path / "m" / "images" / f"{name}.png")
+            labels = (np.arange(image.height)[:, None] > 40) * np.ones(image.width)
+            labels = PIL.Image.fromarray(labels.astype(np.uint8))
+            labels.save(tmp_path / "m" / "masks" / f"{name}.png")
+    found = splits_of(tmp_path / "m", tmp_path, ratio=0.5)
+    assert len(found) == 2
+    for names in map(set, found.values()):
+        originals = {name for name in names if "small" not in name}
+        assert {n.replace(".png", "_small.png") for n in originals} <= names
+
+
+def test_a_list_names_the_test_images(folder, tmp_path):
+    listing = tmp_path / "test.txt"
+    listing.write_text("3.jpg\ndeep/9.jpg\n")
+    found = splits_of(folder, tmp_path, test_list=listing)
+    assert found["test"] == ["3.jpg", "deep/9.jpg"]
+
+
+@pytest.mark.parametrize("masks", ["masks", "labels"])
+def test_folders_of_splits(tmp_path, masks):
+    for i, split in enumerate(("train", "valid", "test")):
+        picture(tmp_path / "m" / split / "images" / "a.png", i)
+        mask(tmp_path / "m" / split / masks / "a.png", [0, 1], i)
+    found = prepare(tmp_path / "m", tmp_path)
+    assert {split: source.ids() for split, source in found.items()} == {
+        "train": ["train/a.png"],
+        "val": ["valid/a.png"],
+        "test": ["test/a.png"],
+    }
+    stored = PIL.Image.open(tmp_path / "m" / "valid" / masks / "a.png")
+    np.testing.assert_array_equal(found["val"][0]["labels"], stored)
+    with pytest.raises(errors.UserError, match="split already, into train, valid, te"):
+        splits_of(tmp_path / "m", tmp_path, ratio=0.5)
+
+
+def test_pixels_without_a_class(folder, tmp_path):
+    stored = mask(folder / "masks" / "0.png", [0, 2, 200])
+    (folder / "classes.txt").write_text("a\nb\nc\n")
+    with pytest.raises(errors.DataError, match=r"0\.png holds 200 .* wanted 0 to 2\."):
+        prepare(folder, tmp_path)
+    source = prepare(folder, tmp_path, ignore=200, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("a", "b", "c")
+    wanted = np.where(stored == 200, 255, stored)
+    np.testing.assert_array_equal(source[0]["labels"], wanted)
+    (folder / "classes.txt").unlink()
+    source = prepare(folder, tmp_path, ignore=200, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("0", "1", "2")
+    np.testing.assert_array_equal(source[0]["labels"], wanted)
+    with pytest.raises(errors.UserError, match="0 to 65535, got -1"):
+        prepare(folder, tmp_path, ignore=-1)
+
+
+def test_black_and_white_masks_say_how_to_go_on(folder, tmp_path):
+    for i in range(10):
+        mask(folder / "masks" / (f"deep/{i}.png" if i == 9 else f"{i}.png"), [0, 255])
+    with pytest.raises(
+        errors.DataError, match=r"is 255; wanted 1 to 254\. .*--ignore 255.*255 object"
+    ):
+        prepare(folder, tmp_path)
+    (folder / "classes.txt").write_text("0 background\n255 object\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    stored = np.asarray(PIL.Image.open(folder / "masks" / "0.png"))
+    np.testing.assert_array_equal(source[0]["labels"], stored // 255)
+
+
+def test_masks_in_colours(folder, tmp_path):
+    for path in folder.glob("masks/**/*.png"):
+        numbers = np.asarray(PIL.Image.open(path))
+        colours = np.array([(0, 0, 0), (9, 200, 9), (250, 0, 0)], np.uint8)
+        PIL.Image.fromarray(colours[numbers]).save(path)
+    with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
+        prepare(folder, tmp_path)
+    (folder / "classes.txt").write_text("0 0 0 void\n9 200 9 tree\n250 0 0 sky\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("tree", "sky")
+    np.testing.assert_array_equal(
+        source[0]["labels"] == 255,
+        np.asarray(PIL.Image.open(folder / "masks" / "0.png")).max(-1) == 0,
+    )
+    (folder / "classes.txt").write_text("0 0 0 void\n9 200 9 tree\n250 0 1 sky\n")
+    with pytest.raises(errors.DataError, match=r"colours of no class: 250 0 0 \("):
+        prepare(folder, tmp_path)
+
+
+def test_what_is_wrong_is_named(folder, tmp_path):
+    mask(folder / "masks" / "extra.png", [0, 1])
+    with pytest.raises(errors.DataError, match=r"no picture: .*masks/extra\.png"):
+        prepare(folder, tmp_path)
+    (folder / "masks" / "extra.png").rename(folder / "masks" / "0.tif")
+    with pytest.raises(errors.DataError, match=r"0\.tif and 0\.png have the same"):
+        prepare(folder, tmp_path)
+    (folder / "masks" / "0.tif").unlink()
+    (folder / "masks" / "0.png").unlink()
+    mask(folder / "masks" / "0.jpg", [0, 1])
+    with pytest.raises(errors.DataError, match=r"0\.jpg is compressed with loss"):
+        prepare(folder, tmp_path)
+    found = prepare(folder, tmp_path, skip_bad=True, ratio=1.0)
+    assert len(found["train"]) == 9
+    (folder / "masks").rename(folder / "truth")
+    with pytest.raises(
+        errors.DataError, match=r"images and masks or labels in .*found images, truth\."
+    ):
+        prepare(folder, tmp_path)
+
+
+def test_masks_of_a_single_value_are_no_classes(tmp_path):
+    picture(tmp_path / "m" / "images" / "a.png")
+    mask(tmp_path / "m" / "masks" / "a.png", [0])
+    with pytest.raises(errors.DataError, match=r"largest number in the masks .* is 0"):
+        prepare(tmp_path / "m", tmp_path)
