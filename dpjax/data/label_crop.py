@@ -8,7 +8,8 @@ import dataclasses
 
 import numpy as np
 
-IGNORED = 255  # the label of pixels that have none, in records
+from dpjax.data import label_files
+
 # Beyond the picture; ImageNet's mean colour, which is 0 for the backbones.
 _OUTSIDE = (124, 116, 104)
 
@@ -86,7 +87,7 @@ def cut(
         is_mirrored: exchange left and right.
 
     Returns:
-        uint8 [*crop, 3] and uint8 [*crop]; `IGNORED` beyond the picture.
+        uint8 [*crop, 3] and uint8 [*crop]; `label_files.IGNORE` beyond the picture.
     """
     resized = resize(image, window.size)
     rows, columns = (
@@ -103,7 +104,7 @@ def cut(
     picture[tuple(inside)] = resized[
         rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1
     ]
-    named = np.full(crop, IGNORED, np.uint8)
+    named = np.full(crop, label_files.IGNORE, np.uint8)
     sources = [
         nearest(places, side, length)
         for places, side, length in zip(
@@ -154,7 +155,9 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _pixel_of_a_class(
     labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:IGNORED])
+    present = np.flatnonzero(
+        np.bincount(labels.ravel(), minlength=256)[: label_files.IGNORE]
+    )
     if not len(present):
         return None
     places = np.flatnonzero(labels == rng.choice(present))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import label_crop, sources
+from dpjax.data import label_crop, label_files, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
@@ -59,7 +59,6 @@ class Segmentation(task.Task):
     Attributes:
         classes: their names in the order of the labels; those of the records where a
             run has not been told.
-        palette: colours of the classes in pictures: "voc", or that of a data set.
         scales: smallest and largest factor of a training image's size.
         scale_step: distance of the factors that are drawn from; 0 draws from all.
         by_class: crops have a random class of the image in the middle.
@@ -78,7 +77,6 @@ class Segmentation(task.Task):
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
 
     classes: tuple[str, ...] = ()
-    palette: str = "voc"
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
     by_class: bool = False
@@ -135,7 +133,6 @@ class Segmentation(task.Task):
                     f"task.{name} must be {wanted}, got {value}. Change "
                     f"--task.{option}."
                 )
-        palettes.palette(self.palette, count)  # a misspelt one is told before the run
 
     def with_records(self, opened: Sequence[sources.Source]) -> "Segmentation":
         """Returns the task with the names of the classes.
@@ -217,7 +214,7 @@ class Segmentation(task.Task):
             data.crop,
             is_mirrored=self.mirror and rng.random() < 0.5,
         )
-        has_label = labels != label_crop.IGNORED
+        has_label = labels != label_files.IGNORE
         labels = np.where(has_label, labels, np.uint8(0))
         return {"image": image, "labels": labels, "has_label": has_label}
 
@@ -306,7 +303,7 @@ class Segmentation(task.Task):
             `boundary`, from `metrics.segmentation.boundary_counts`.
         """
         truth = record["labels"]
-        valid = truth != label_crop.IGNORED
+        valid = truth != label_files.IGNORE
         told = self._told(truth.shape, output, protocol)
         count = output[0].shape[-1]
         _check_labels(record, count)
@@ -394,9 +391,9 @@ class Segmentation(task.Task):
             uint8 [h, w, 3].
         """
         image, truth = record["image"], record["labels"]
-        valid = truth != label_crop.IGNORED
+        valid = truth != label_files.IGNORE
         told = self._told(truth.shape, output, protocol)
-        colours = palettes.palette(self.palette, output[0].shape[-1])
+        colours = self._colours(output[0].shape[-1])
         wrong = np.where((told != truth) & valid, 255, 0).astype(np.uint8)
         parts = [
             ("image", image),
@@ -437,7 +434,7 @@ class Segmentation(task.Task):
 
         def finish(outputs: list[np.ndarray]) -> answer.Shown:
             labels = self._told(levels.shape[:2], outputs, _PREDICTS)
-            colours = palettes.palette(self.palette, outputs[0].shape[-1])
+            colours = self._colours(outputs[0].shape[-1])
             shown = np.unique(labels)
             picture = overlays.with_legend(
                 overlays.blend(levels, labels, colours),
@@ -460,6 +457,9 @@ class Segmentation(task.Task):
         if len(whole) == 1:
             return np.argmax(whole[0], -1)
         return np.argmax(sum(map(_probabilities, whole)), -1)
+
+    def _colours(self, count: int) -> np.ndarray:
+        return palettes.palette(self.classes or "unnamed", count)
 
     def _name(self, k: int) -> str:
         return class_names.name(self.classes, k)
@@ -506,7 +506,7 @@ def _boundary_f(rows: Sequence[task.Row], classes: int) -> np.ndarray:
 
 def _check_labels(record: task.Example, count: int) -> None:
     labels = record["labels"]
-    wrong = np.unique(labels[(labels >= count) & (labels != label_crop.IGNORED)])
+    wrong = np.unique(labels[(labels >= count) & (labels != label_files.IGNORE)])
     if len(wrong):
         raise errors.DataError(
             f"Record {record['id']!r} of {record['source']} has labels {wrong[:5]}, "

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpjax.data import label_crop
+from dpjax.data import label_crop, label_files
 
 # A picture that tells its labels: colour = 40 x class.
 RNG = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def test_labels_lie_where_the_picture_shows_them(seed, is_mirrored):
     )
     assert image.shape == (64, 80, 3)
     assert labels.shape == (64, 80)
-    known = labels != label_crop.IGNORED
+    known = labels != label_files.IGNORE
     # Inside of blocks the picture is not blended either.
     level = image[..., 0] / 40
     sure = known & (level == np.rint(level)) & (image[..., 0] == image[..., 1])
@@ -51,7 +51,7 @@ def test_beyond_a_small_picture_there_are_no_labels():
     image, labels = label_crop.cut(IMAGE, LABELS, window, (64, 80))
     inside = np.zeros((64, 80), bool)
     inside[5:55, 9:69] = True
-    assert np.array_equal(labels != label_crop.IGNORED, inside)
+    assert np.array_equal(labels != label_files.IGNORE, inside)
     assert (image[~inside] == (124, 116, 104)).all()
     small = label_crop.resize(IMAGE, (50, 60))
     assert np.array_equal(image[5:55, 9:69], small)
@@ -73,7 +73,7 @@ def test_sizes_are_drawn_from_the_steps():
 def test_crops_by_class_have_every_class_in_the_middle_equally_often():
     labels = np.zeros((400, 400), np.uint8)
     labels[100:104, 200:204] = 1  # 0.01 % of the picture
-    labels[:, 300:] = label_crop.IGNORED
+    labels[:, 300:] = label_files.IGNORE
     counts = np.zeros(2, int)
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_crops_by_class_have_every_class_in_the_middle_equally_often():
 
 
 def test_a_picture_without_labels_can_be_cropped_by_class():
-    none = np.full((30, 30), label_crop.IGNORED, np.uint8)
+    none = np.full((30, 30), label_files.IGNORE, np.uint8)
     rng = np.random.default_rng(0)
     window = label_crop.draw_window(none, rng, crop=(20, 20), by_class=True)
     assert 0 <= window.top <= 10

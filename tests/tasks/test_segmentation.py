@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dpjax import config, errors
-from dpjax.data import label_crop, records, sources
+from dpjax.data import label_crop, label_files, records, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
 from dpjax.ops import enlarge
@@ -27,7 +27,7 @@ def record(photo):
     """A photograph whose labels are its brightness, in part without labels."""
     gray = photo.mean(-1)
     labels = np.digitize(gray, np.quantile(gray, [0.25, 0.5, 0.75])).astype(np.uint8)
-    labels[:20] = label_crop.IGNORED
+    labels[:20] = label_files.IGNORE
     return {"image": photo, "labels": labels, "id": "chelsea", "source": "x:train"}
 
 
@@ -195,7 +195,7 @@ def test_sets_are_scored_by_one_matrix_of_all_pixels(record):
         truths.append(labels)
         tolds.append(told)
     truth, told = (np.concatenate([m.ravel() for m in x]) for x in (truths, tolds))
-    known = truth != label_crop.IGNORED
+    known = truth != label_files.IGNORE
     found = task.summarise(rows)
     ious = []
     for k in range(4):
@@ -237,7 +237,7 @@ def test_a_photograph_becomes_labels_and_a_picture_with_a_legend(record):
     task = task_of()
     views, finish = task.request(record["image"].astype("f") / 255, {})
     assert np.array_equal(views[0], record["image"].astype("f") / 255)
-    labels = np.where(record["labels"] == label_crop.IGNORED, 1, record["labels"])
+    labels = np.where(record["labels"] == label_files.IGNORE, 1, record["labels"])
     shown = finish([logits(labels)])
     assert shown.maps["labels"].dtype == np.uint8
     assert np.array_equal(shown.maps["labels"], labels)
@@ -294,7 +294,6 @@ def experiment(task, **changes):
             "weights must be 4 numbers",
         ),
         ({"task": task_of(loss_at="image")}, 'loss_at must be "labels" or "scores"'),
-        ({"task": task_of(palette="vok")}, "palette"),
     ],
 )
 def test_contradictions_are_refused(changes, message):
