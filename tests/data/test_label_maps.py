@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 import scipy.io
 
-from dpjax import errors
-from dpjax.data import builders, label_files, preparation, sources
+from dpjax import config, errors
+from dpjax.data import builders, identity, label_files, preparation, sources
 from dpjax.data.builders import camvid, label_maps, layouts
 
 SIZE = (12, 16)
@@ -383,6 +383,20 @@ def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
     check(found["val"], "0001", stored, {n: n for n in range(40)})
 
 
+def test_scoring_sun_rgbd_after_training_on_nyu_is_refused(tmp_path):
+    for name, values in (("nyudv2", range(40)), ("sun_rgbd", range(38))):
+        for i, split in enumerate(("train", "test"), len(values)):
+            picture(tmp_path / name / split / "images" / "1.png", i)
+            numbers(tmp_path / name / split / "labels" / "1.png", values, i)
+        prepared(name, tmp_path / name, tmp_path)
+    for train, test in (("nyudv2", "sun_rgbd"), ("sun_rgbd", "nyudv2")):
+        data = config.Data(
+            (f"{train}:train",), (f"{test}:test",), directory=str(tmp_path / "records")
+        )
+        with pytest.raises(errors.DataError, match="holds crops of NYU Depth v2"):
+            identity.check_disjoint(data)
+
+
 def test_every_labelled_set_declares_layouts_that_fit_together():
     for name in builders.TABLE:
         kind = builders.find(name)
@@ -503,6 +517,7 @@ def test_records_of_older_versions_have_no_notes(street, tmp_path):
 CAMVID_TRAIN = [16.85, 23.26, 0.98, 31.66, 4.49, 9.72, 1.17, 1.13, 5.87, 0.64, 0.29]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "counts"),
     [

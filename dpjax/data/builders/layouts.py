@@ -64,7 +64,7 @@ class Place:
         """
         for listing in (folder / path for path in self.lists):
             if listing.is_file():
-                lines = listing.read_text().splitlines()
+                lines = listing.read_text(errors="replace").splitlines()
                 names = [_plain(line.split()[0]) for line in lines if line.strip()]
                 if not names:
                     raise errors.DataError(f"{listing} lists nothing. Copy it again.")
