@@ -196,6 +196,8 @@ def test_voc_with_the_labels_of_sbd(voc, tmp_path, form, listing):
             path.parent.mkdir(parents=True, exist_ok=True)
             stored[name] = np.random.default_rng(i).integers(0, 21, SIZE, np.uint8)
             scipy.io.savemat(path, {"GTcls": {"Segmentation": stored[name]}})
+    # SBD labels some of VOC's own images again, without borders.
+    numbers(voc / "SegmentationClassAug" / "2007_1.png", range(21), 7)
     found = prepared("voc2012", voc.parents[1], tmp_path)
     assert list(found["train_aug"]) == listed
     for name, values in stored.items():
