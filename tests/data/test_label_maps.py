@@ -376,6 +376,8 @@ def test_rooms_in_the_folders_that_people_make(
 
 
 def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
+    names = [name.title() for name in builders.find("nyudv2").classes]
+    text(tmp_path / "n" / "classes.txt", *names, "Void")
     for i, split in enumerate(("train", "val")):
         picture(tmp_path / "n" / split / "images" / f"000{i}.jpg", i)
         stored = numbers(
@@ -385,11 +387,27 @@ def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
     check(found["val"], "0001", stored, {n: n for n in range(40)})
 
 
+@pytest.mark.parametrize("name", ["camvid", "voc2012", "nyudv2"])
+def test_plain_folders_must_name_the_classes_of_the_set(tmp_path, name):
+    picture(tmp_path / "p" / "train" / "images" / "a.png")
+    numbers(tmp_path / "p" / "train" / "labels" / "a.png", range(3))
+    with pytest.raises(errors.DataError, match=r"Cannot read .*classes\.txt"):
+        prepared(name, tmp_path / "p", tmp_path)
+    text(tmp_path / "p" / "classes.txt", "road", "sky", "tree")
+    with pytest.raises(
+        errors.DataError, match=rf"names other classes than {name} .* mask_folder"
+    ):
+        prepared(name, tmp_path / "p", tmp_path)
+    text(tmp_path / "p" / "classes.txt", *builders.find(name).classes)
+    assert list(prepared(name, tmp_path / "p", tmp_path)["train"]) == ["a"]
+
+
 def test_scoring_sun_rgbd_after_training_on_nyu_is_refused(tmp_path):
     for name, values in (("nyudv2", range(40)), ("sun_rgbd", range(38))):
         for i, split in enumerate(("train", "test"), len(values)):
             picture(tmp_path / name / split / "images" / "1.png", i)
             numbers(tmp_path / name / split / "labels" / "1.png", values, i)
+        text(tmp_path / name / "classes.txt", *builders.find(name).classes)
         prepared(name, tmp_path / name, tmp_path)
     for train, test in (("nyudv2", "sun_rgbd"), ("sun_rgbd", "nyudv2")):
         data = config.Data(

@@ -11,7 +11,6 @@ from dpjax.data.builders import image_folder, image_set, label_maps, layouts
 
 _IMAGES = "images"
 _MASKS = ("masks", "labels")
-_CLASSES = "classes.txt"
 _SPLITS = {**image_folder.NAMED, "validation": "val"}
 
 
@@ -108,7 +107,7 @@ class MaskFolder(
     def _read_classes(
         self, folder: pathlib.Path, pairs: label_maps.PairedSplits
     ) -> None:
-        listing = folder / _CLASSES
+        listing = folder / class_lists.FILE
         if listing.is_file():
             found = class_lists.read(listing, ignore=self._ignored)
             self.classes, self._coding = found.names, found.coding
