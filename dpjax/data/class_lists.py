@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dpjax import errors
 from dpjax.data import label_files
 
+FILE = "classes.txt"
 NO_CLASS = frozenset(("void", "unlabelled", "unlabeled", "ignore", "ignored"))
 
 
@@ -43,7 +44,10 @@ def read(path: pathlib.Path, *, ignore: Sequence[int] = ()) -> ClassList:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise errors.DataError(f"Cannot read {path}: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise errors.DataError(
+            f"Cannot read {path}: {reason}. It should name the classes, one a line."
+        ) from error
     lines = [line.strip() for line in lines if line.strip()]
     entries = [_split(line) for line in lines]
     lengths = {len(code) for code, _ in entries}

@@ -69,6 +69,14 @@ KNOWN_OVERLAPS = (
         "the woman of Set5 and Train400 are cut from BSDS500 train",
         pairs=((None, "woman_GT"), (None, "woman")),
     ),
+    *(
+        KnownOverlap(train, test, "SUN RGB-D holds crops of NYU Depth v2")
+        for train, test in (
+            ("nyudv2:train", "sun_rgbd:test"),
+            ("sun_rgbd:train", "nyudv2:val"),
+            ("sun_rgbd:train", "nyudv2:test"),
+        )
+    ),
 )
 
 

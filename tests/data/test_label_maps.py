@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 import scipy.io
 
-from dpjax import errors
-from dpjax.data import builders, label_files, preparation, sources
+from dpjax import config, errors
+from dpjax.data import builders, identity, label_files, preparation, sources
 from dpjax.data.builders import camvid, label_maps, layouts
 
 SIZE = (12, 16)
@@ -196,6 +196,8 @@ def test_voc_with_the_labels_of_sbd(voc, tmp_path, form, listing):
             path.parent.mkdir(parents=True, exist_ok=True)
             stored[name] = np.random.default_rng(i).integers(0, 21, SIZE, np.uint8)
             scipy.io.savemat(path, {"GTcls": {"Segmentation": stored[name]}})
+    # SBD labels some of VOC's own images again, without borders.
+    numbers(voc / "SegmentationClassAug" / "2007_1.png", range(21), 7)
     found = prepared("voc2012", voc.parents[1], tmp_path)
     assert list(found["train_aug"]) == listed
     for name, values in stored.items():
@@ -374,6 +376,8 @@ def test_rooms_in_the_folders_that_people_make(
 
 
 def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
+    names = [name.title() for name in builders.find("nyudv2").classes]
+    text(tmp_path / "n" / "classes.txt", *names, "Void")
     for i, split in enumerate(("train", "val")):
         picture(tmp_path / "n" / split / "images" / f"000{i}.jpg", i)
         stored = numbers(
@@ -381,6 +385,36 @@ def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
         )
     found = prepared("nyudv2", tmp_path / "n", tmp_path)
     check(found["val"], "0001", stored, {n: n for n in range(40)})
+
+
+@pytest.mark.parametrize("name", ["camvid", "voc2012", "nyudv2"])
+def test_plain_folders_must_name_the_classes_of_the_set(tmp_path, name):
+    picture(tmp_path / "p" / "train" / "images" / "a.png")
+    numbers(tmp_path / "p" / "train" / "labels" / "a.png", range(3))
+    with pytest.raises(errors.DataError, match=r"Cannot read .*classes\.txt"):
+        prepared(name, tmp_path / "p", tmp_path)
+    text(tmp_path / "p" / "classes.txt", "road", "sky", "tree")
+    with pytest.raises(
+        errors.DataError, match=rf"names other classes than {name} .* mask_folder"
+    ):
+        prepared(name, tmp_path / "p", tmp_path)
+    text(tmp_path / "p" / "classes.txt", *builders.find(name).classes)
+    assert list(prepared(name, tmp_path / "p", tmp_path)["train"]) == ["a"]
+
+
+def test_scoring_sun_rgbd_after_training_on_nyu_is_refused(tmp_path):
+    for name, values in (("nyudv2", range(40)), ("sun_rgbd", range(38))):
+        for i, split in enumerate(("train", "test"), len(values)):
+            picture(tmp_path / name / split / "images" / "1.png", i)
+            numbers(tmp_path / name / split / "labels" / "1.png", values, i)
+        text(tmp_path / name / "classes.txt", *builders.find(name).classes)
+        prepared(name, tmp_path / name, tmp_path)
+    for train, test in (("nyudv2", "sun_rgbd"), ("sun_rgbd", "nyudv2")):
+        data = config.Data(
+            (f"{train}:train",), (f"{test}:test",), directory=str(tmp_path / "records")
+        )
+        with pytest.raises(errors.DataError, match="holds crops of NYU Depth v2"):
+            identity.check_disjoint(data)
 
 
 def test_every_labelled_set_declares_layouts_that_fit_together():
@@ -503,6 +537,7 @@ def test_records_of_older_versions_have_no_notes(street, tmp_path):
 CAMVID_TRAIN = [16.85, 23.26, 0.98, 31.66, 4.49, 9.72, 1.17, 1.13, 5.87, 0.64, 0.29]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "counts"),
     [

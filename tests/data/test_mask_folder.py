@@ -116,6 +116,9 @@ def test_folders_of_splits(tmp_path, masks):
     np.testing.assert_array_equal(found["val"][0]["labels"], stored)
     with pytest.raises(errors.UserError, match="split already, into train, valid, te"):
         splits_of(tmp_path / "m", tmp_path, ratio=0.5)
+    (tmp_path / "m" / "test").rename(tmp_path / "m" / "validation")
+    with pytest.raises(errors.DataError, match="two folders of one split: train, val"):
+        splits_of(tmp_path / "m", tmp_path)
 
 
 def test_pixels_without_a_class(folder, tmp_path):

@@ -86,6 +86,6 @@ class Camvid(label_maps.LabelMaps, skip_registration=True):
     published: ClassVar = (
         _small("{split}/{}", "{split}annot/{}"),
         _small("CamVid/{split}/{}", "CamVid/{split}annot/{}"),
-        _small("{split}/images/{}", "{split}/labels/{}"),
+        layouts.plain(_NUMBERS, *_COUNTS),
         layouts.Layout({split: _large(split) for split in _COUNTS}, _BY_COLOUR),
     )

@@ -80,7 +80,7 @@ class Nyudv2(label_maps.LabelMaps, skip_registration=True):
     Read are train and test with rgb and labels_40; or lists train.txt and test.txt
     beside RGB and Label, or beside FCN's data/images and segmentation, all of them with
     0 = not labelled, 1 to 40; or train, val and test with images and labels, 0 to 39
-    and 255.
+    and 255, beside classes.txt.
 
     The white frame of the pictures, about 8 pixels, is kept, as it is not labelled.
     Published scores are those of rows 45 to 470 and columns 40 to 600.
@@ -93,13 +93,8 @@ class Nyudv2(label_maps.LabelMaps, skip_registration=True):
         _by_split(_from_one(40), "{split}/rgb", "{split}/labels_40", "train", "test"),
         _listed(_from_one(40), "RGB/{}", "Label/{}"),
         _listed(_from_one(40), "data/images/img_{}", "segmentation/img_{}"),
-        _by_split(
-            label_files.Numbers.of(40, ignore=(255,)),
-            "{split}/images",
-            "{split}/labels",
-            "train",
-            "val",
-            "test",
+        layouts.plain(
+            label_files.Numbers.of(40, ignore=(255,)), "train", "val", "test"
         ),
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dpjax import errors
-from dpjax.data import image_files, label_files
+from dpjax.data import class_lists, image_files, label_files
 from dpjax.data.builders import image_set, layouts
 
 _SHOWN = 5
@@ -62,6 +62,8 @@ class LabelMaps(image_set.ImageSet, skip_registration=True):
             }
             found = {split: pairs for split, pairs in found.items() if pairs}
             if found:
+                if layout.is_plain:
+                    self._check_names(folder / class_lists.FILE)
                 self._coding = layout.coding
                 self._tell_what_lacks(folder, layout, found)
                 return self.remember(found)
@@ -200,6 +202,16 @@ class LabelMaps(image_set.ImageSet, skip_registration=True):
         if self.left_out:
             self.note(self.left_out)
 
+    def _check_names(self, path: pathlib.Path) -> None:
+        names = class_lists.read(path).names
+        if list(map(_letters, names)) != list(map(_letters, self.classes)):
+            raise errors.DataError(
+                f"{path} names other classes than {self.name} has: "
+                f"{', '.join(names[:_SHOWN])} ... instead of "
+                f"{', '.join(self.classes[:_SHOWN])} ... For a set of your own prepare "
+                "mask_folder."
+            )
+
     def _not_found(self, folder: pathlib.Path) -> errors.DataError:
         """Says what the nearest layout lacks."""
         places = [next(iter(layout.splits.values())) for layout in self.published]
@@ -211,3 +223,8 @@ class LabelMaps(image_set.ImageSet, skip_registration=True):
             "archives were unpacked in; for your own images and masks prepare "
             "mask_folder."
         )
+
+
+def _letters(name: str) -> str:
+    """What is left of a name that people write in several ways, as in "floor mat"."""
+    return "".join(filter(str.isalnum, name.lower()))

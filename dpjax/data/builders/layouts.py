@@ -64,7 +64,7 @@ class Place:
         """
         for listing in (folder / path for path in self.lists):
             if listing.is_file():
-                lines = listing.read_text().splitlines()
+                lines = listing.read_text(errors="replace").splitlines()
                 names = [_plain(line.split()[0]) for line in lines if line.strip()]
                 if not names:
                     raise errors.DataError(f"{listing} lists nothing. Copy it again.")
@@ -79,10 +79,13 @@ class Layout:
     Attributes:
         splits: the place of each.
         coding: what label files hold.
+        is_plain: the folders could be those of any set, so that `classes.txt` beside
+            them has to name the classes of this one.
     """
 
     splits: dict[str, Place]
     coding: label_files.Coding
+    is_plain: bool = False
 
 
 def by_split(
@@ -108,6 +111,22 @@ def by_split(
         },
         coding,
     )
+
+
+def plain(coding: label_files.Coding, *splits: str) -> Layout:
+    """Returns the layout of folders images and labels in a folder of each split.
+
+    Args:
+        coding: what label files hold.
+        *splits: their names.
+
+    Returns:
+        The layout.
+    """
+    names = {split: split for split in splits}
+    images, labels = f"{{split}}/images/{ID}", f"{{split}}/labels/{ID}"
+    whole = by_split(coding, images, labels, **names)
+    return dataclasses.replace(whole, is_plain=True)
 
 
 def files_at(

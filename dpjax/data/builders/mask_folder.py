@@ -11,7 +11,7 @@ from dpjax.data.builders import image_folder, image_set, label_maps, layouts
 
 _IMAGES = "images"
 _MASKS = ("masks", "labels")
-_CLASSES = "classes.txt"
+_SPLITS = {**image_folder.NAMED, "validation": "val"}
 
 
 class MaskFolder(
@@ -72,15 +72,14 @@ class MaskFolder(
             UserError: a ratio for a folder that is split already.
         """
         image_files.check_folder(folder)
-        tops = [top for top in image_folder.NAMED if (folder / top / _IMAGES).is_dir()]
+        tops = [top for top in _SPLITS if (folder / top / _IMAGES).is_dir()]
         pairs = {top: self._pairs_in(folder / top, f"{top}/") for top in tops}
         if not pairs:
             pairs = {"": self._pairs_in(folder, "")}
         self._read_classes(folder, pairs)
         if tops:
-            self._refuse_division(folder, tops)
-            named = {image_folder.NAMED[top]: found for top, found in pairs.items()}
-            return self.remember(named)
+            self._check_splits(folder, tops)
+            return self.remember({_SPLITS[top]: pairs[top] for top in tops})
         return self.divide(self.remember(pairs)[""])
 
     def _pairs_in(
@@ -108,7 +107,7 @@ class MaskFolder(
     def _read_classes(
         self, folder: pathlib.Path, pairs: label_maps.PairedSplits
     ) -> None:
-        listing = folder / _CLASSES
+        listing = folder / class_lists.FILE
         if listing.is_file():
             found = class_lists.read(listing, ignore=self._ignored)
             self.classes, self._coding = found.names, found.coding
@@ -139,7 +138,12 @@ class MaskFolder(
             self._largest[path] = int(numbers.max(initial=0))
         return self._largest[path]
 
-    def _refuse_division(self, folder: pathlib.Path, tops: list[str]) -> None:
+    def _check_splits(self, folder: pathlib.Path, tops: list[str]) -> None:
+        if len({_SPLITS[top] for top in tops}) < len(tops):
+            raise errors.DataError(
+                f"{folder} holds two folders of one split: {', '.join(tops)}. Merge "
+                "them."
+            )
         if self._ratio is not None or self._test_list is not None:
             raise errors.UserError(
                 f"{folder} is split already, into {', '.join(tops)}. Leave out "

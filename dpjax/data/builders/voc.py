@@ -66,9 +66,7 @@ class Voc2012(label_maps.LabelMaps, skip_registration=True):
     )
     published: ClassVar = (
         *map(_voc, ("VOCdevkit/VOC2012/", "VOC2012/", "")),
-        layouts.by_split(
-            _CODING, "{split}/images/{}", "{split}/labels/{}", train="train", val="val"
-        ),
+        layouts.plain(_CODING, "train", "val"),
     )
 
 
