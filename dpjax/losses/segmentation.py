@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 
 def cross_entropy(
@@ -29,6 +30,42 @@ def cross_entropy(
     if weights is not None:
         shares *= jnp.where(is_label, jnp.asarray(weights, jnp.float32), 0.0).sum(-1)
     return -(shares * logs).sum((1, 2)), shares.sum((1, 2))
+
+
+def hard_pixels(
+    scores: jax.Array,
+    labels: jax.Array,
+    valid: jax.Array,
+    *,
+    threshold: float,
+    least: int,
+) -> jax.Array:
+    """Returns which pixels a bootstrapped loss counts: those that are not easy yet.
+
+    A pixel is kept while the probability of its class is at most t = max(threshold, the
+    `least`-th smallest one of its image); t is a constant for gradients (Wu, Shen & van
+    den Hengel, "Bridging category-level and instance-level semantic image
+    segmentation", 2016).  Their code draws the line for each device, this one for each
+    image, so that the number of devices changes nothing.
+
+    Args:
+        scores: before the softmax, [b, h, w, k].
+        labels: classes, int [b, h, w].
+        valid: whether a pixel counts, bool [b, h, w].
+        threshold: probability up to which a pixel always counts.
+        least: pixels of an image that count whatever their probability.
+
+    Returns:
+        bool [b, h, w], False where `valid` is.
+    """
+    scores = jnp.where(valid[..., None], scores.astype(jnp.float32), 0.0)
+    is_label = jnp.arange(scores.shape[-1]) == labels[..., None]
+    sure = jnp.where(is_label, jax.nn.softmax(scores), 0.0).sum(-1)
+    sure = lax.stop_gradient(jnp.where(valid, sure, jnp.inf))
+    place = min(least, sure[0].size) - 1
+    line = jnp.sort(sure.reshape(len(sure), -1))[:, place]
+    line = jnp.maximum(line, threshold)[:, None, None]
+    return valid & (sure <= line)
 
 
 def accuracy(

@@ -6,8 +6,9 @@ matrix over all of its pixels.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,10 +37,13 @@ class Protocol:
     Attributes:
         scales: factors of the image's size.
         mirrors: whether each is seen mirrored, too.
+        slides: whether the network sees windows that overlap by a third, instead of
+            the image; there is one scale then.
     """
 
     scales: tuple[float, ...] = (1.0,)
     mirrors: bool = False
+    slides: bool = False
 
 
 PROTOCOLS = {
@@ -49,6 +53,7 @@ PROTOCOLS = {
     "refinenet_scales": Protocol((0.4, 0.6, 0.8, 1.0, 1.2)),
     # The usual one of later toolboxes.
     "scales": Protocol((0.5, 0.75, 1.0, 1.25, 1.5, 1.75), mirrors=True),
+    "sliding": Protocol(slides=True),
 }
 
 
@@ -65,9 +70,13 @@ class Segmentation(task.Task):
         mirror: half of the training images are mirrored.
         jitter: largest change of brightness, contrast and saturation; 0 for none.
         class_weights: of each class in the loss; none for 1.
+        hard_below: the loss counts pixels whose class has at most this probability, and
+            `hard_least` pixels at least; 0 counts all.
+        hard_least: pixels of an image that count in any case.
         loss_at: "labels" enlarges the scores to the labels; "scores" shrinks the labels
             to the scores, as RefineNet's code does.
         upsampling: how scores are enlarged: "align_corners", "half_pixel", "cubic".
+        window: side of the windows of the protocol "sliding", pixels.
         absent: classes that are not in the truth; see
             `metrics.segmentation.intersection_over_union`.
     """
@@ -83,8 +92,11 @@ class Segmentation(task.Task):
     mirror: bool = True
     jitter: float = 0.0
     class_weights: tuple[float, ...] = ()
-    loss_at: str = "labels"
+    hard_below: float = 0.0
+    hard_least: int = 256
+    loss_at: Literal["labels", "scores"] = "labels"
     upsampling: enlarge.Mode = "align_corners"
+    window: int = 512
     absent: metrics.Absent = "union"
 
     def check(self, experiment: config.Experiment) -> None:
@@ -125,6 +137,9 @@ class Segmentation(task.Task):
                 '"labels" or "scores"',
                 lambda v: v in ("labels", "scores"),
             ),
+            ("hard_below", self.hard_below, "in [0, 1)", lambda v: 0 <= v < 1),
+            ("hard_least", self.hard_least, "at least 1", lambda v: v >= 1),
+            ("window", self.window, "at least 32", lambda v: v >= 32),
         )
         for name, value, wanted, holds in rules:
             if not holds(value):
@@ -254,9 +269,18 @@ class Segmentation(task.Task):
             outputs = enlarge.to_size(outputs, labels.shape[1:], self.upsampling)
         else:
             labels, known = (_shrink(x, outputs.shape[1:3]) for x in (labels, known))
+        hard = known
+        if self.hard_below:
+            hard = losses.hard_pixels(
+                outputs,
+                labels,
+                known,
+                threshold=self.hard_below,
+                least=self.hard_least,
+            )
         weights = self.class_weights or None
         return {
-            "loss": losses.cross_entropy(outputs, labels, known, weights),
+            "loss": losses.cross_entropy(outputs, labels, hard, weights),
             "accuracy": losses.accuracy(outputs, labels, known),
         }
 
@@ -274,6 +298,9 @@ class Segmentation(task.Task):
             float32 [h', w', 3] each.
         """
         rules = PROTOCOLS[protocol]
+        if rules.slides:
+            whole = record["image"].astype(np.float32) / np.float32(255)
+            return [whole[place] for place in _places(whole.shape, self.window)]
         return [
             view
             for scale in rules.scales
@@ -449,14 +476,30 @@ class Segmentation(task.Task):
         self, size: tuple[int, int], outputs: Sequence[np.ndarray], protocol: str
     ) -> np.ndarray:
         """The class of each pixel, int64 [h, w], from the scores of all views."""
-        mirrors = PROTOCOLS[protocol].mirrors
+        rules = PROTOCOLS[protocol]
+        if rules.slides:
+            return np.argmax(self._joined(size, outputs), -1)
         whole = []
         for i, scores in enumerate(outputs):
-            upright = scores[:, ::-1] if mirrors and i % 2 else scores
+            upright = scores[:, ::-1] if rules.mirrors and i % 2 else scores
             whole.append(enlarge.on_host(upright, size, self.upsampling))
         if len(whole) == 1:
             return np.argmax(whole[0], -1)
         return np.argmax(sum(map(_probabilities, whole)), -1)
+
+    def _joined(
+        self, size: tuple[int, int], outputs: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """The mean probabilities of windows that overlap, [h, w, k]."""
+        total = np.zeros((*size, outputs[0].shape[-1]), np.float32)
+        count = np.zeros((*size, 1), np.float32)
+        places = _places(size, self.window)
+        for place, scores in zip(places, outputs, strict=True):
+            inner = total[place].shape[:2]
+            large = enlarge.on_host(scores, inner, self.upsampling)
+            total[place] += _probabilities(large)
+            count[place] += 1
+        return total / count
 
     def _colours(self, count: int) -> np.ndarray:
         return palettes.palette(self.classes or "unnamed", count)
@@ -471,6 +514,17 @@ def _views(image: np.ndarray, scale: float, mirrors: bool) -> Iterator[np.ndarra
     yield view
     if mirrors:
         yield np.ascontiguousarray(view[:, ::-1])
+
+
+def _places(shape: Sequence[int], window: int) -> list[tuple[slice, slice]]:
+    """Windows that cover an image and overlap by a third at least, row by row."""
+    sides = []
+    for length in shape[:2]:
+        side = min(window, length)
+        count = 1 + math.ceil((length - side) / (side * 2 / 3))
+        starts = np.linspace(0, length - side, count).round().astype(int)
+        sides.append([slice(start, start + side) for start in starts.tolist()])
+    return [(rows, columns) for rows in sides[0] for columns in sides[1]]
 
 
 def _probabilities(scores: np.ndarray) -> np.ndarray:

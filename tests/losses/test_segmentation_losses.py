@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dpjax.losses import segmentation as losses
 
@@ -58,3 +59,16 @@ def test_accuracy_counts_pixels():
     hits = (SCORES.argmax(-1) == LABELS) & VALID
     np.testing.assert_array_equal(right, hits.sum((1, 2)))
     np.testing.assert_array_equal(count, VALID.sum((1, 2)))
+
+
+@pytest.mark.parametrize(("threshold", "least"), [(0.3, 1), (0.1, 8), (0.0, 100)])
+def test_hard_pixels_are_the_least_sure_ones(threshold, least):
+    sure = np.exp(SCORES) / np.exp(SCORES).sum(-1, keepdims=True)
+    found = losses.hard_pixels(SCORES, LABELS, VALID, threshold=threshold, least=least)
+    for b in range(len(SCORES)):
+        known = np.argwhere(VALID[b])
+        values = np.array([sure[b, y, x, LABELS[b, y, x]] for y, x in known])
+        line = max(threshold, np.sort(values)[min(least, len(values)) - 1])
+        wanted = {tuple(p) for p, v in zip(known, values, strict=True) if v <= line}
+        assert {*map(tuple, np.argwhere(found[b]))} == wanted
+        assert len(wanted) >= min(least, len(values))
