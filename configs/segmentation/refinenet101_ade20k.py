@@ -1,0 +1,30 @@
+"""RefineNet-101 on ADE20K.
+
+Run:     python train.py configs/segmentation/refinenet101_ade20k.py --workdir DIR \
+             --init-from BACKBONE --init-skip "decoder/*"
+Expect:  40.2 % mIoU by the paper; not run here
+Source:  Lin et al., CVPR 2017
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet101_voc2012
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet101_voc2012.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(
+            parent.model,
+            options={**parent.model.options, "num_classes": 150},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("ade20k:train",),
+            evaluate=("ade20k:val",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(60_000,)),
+        total_steps=90_000,
+    )

@@ -1,0 +1,30 @@
+"""RefineNet-101 on NYUDv2, 40 classes, RGB only.
+
+Run:     python train.py configs/segmentation/refinenet101_nyudv2.py --workdir DIR \
+             --init-from BACKBONE --init-skip "decoder/*"
+Expect:  44.7 % mIoU by the paper, several scales; not run here
+Source:  Lin et al., CVPR 2017
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet101_voc2012
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet101_voc2012.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(
+            parent.model,
+            options={**parent.model.options, "num_classes": 40},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("nyudv2:train",),
+            evaluate=("nyudv2:test",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(13_333,)),
+        total_steps=20_000,
+    )

@@ -1,0 +1,30 @@
+"""RefineNet-101 on PASCAL Person-Part: six parts of people.
+
+Run:     python train.py configs/segmentation/refinenet101_person_part.py \
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+Expect:  68.6 % mIoU by the paper, several scales; not run here
+Source:  Lin et al., CVPR 2017
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet101_voc2012
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet101_voc2012.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(
+            parent.model,
+            options={**parent.model.options, "num_classes": 7},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("person_part:train",),
+            evaluate=("person_part:val",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(20_000,)),
+        total_steps=30_000,
+    )

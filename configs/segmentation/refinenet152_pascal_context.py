@@ -1,0 +1,20 @@
+"""RefineNet-152 on PASCAL-Context.
+
+Run:     python train.py configs/segmentation/refinenet152_pascal_context.py \
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+Expect:  47.3 % mIoU by the paper; not run here
+Source:  Lin et al., CVPR 2017
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet101_pascal_context
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet101_pascal_context.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(parent.model, name="refinenet152_official"),
+    )
