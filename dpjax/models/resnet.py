@@ -33,6 +33,8 @@ class ResNet(nn.Module):
         pool_pad: "symmetric" (PyTorch) or "same" (Caffe's ceil mode).
         input_style: how the weights want images; see `layers.standardise`.
         norm: "sync", "device" or "frozen"; see `layers.norm`.
+        zero_init: each unit starts as the identity (Goyal et al., 2017); the paper's do
+            not.
         remat: compute each unit again in the backward pass, to save memory.
         dtype: compute type; parameters and statistics are float32.
     """
@@ -43,6 +45,7 @@ class ResNet(nn.Module):
     pool_pad: layers.PoolPad = "symmetric"
     input_style: layers.InputStyle = "imagenet"
     norm: layers.NormMode = "sync"
+    zero_init: bool = True
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
 
@@ -96,6 +99,7 @@ class ResNet(nn.Module):
                     has_projection=is_first,
                     stride_on_1x1=is_v1,
                     norm=self.norm,
+                    zero_init=self.zero_init,
                     dtype=self.dtype,
                     name=f"{name}_{i}",
                 )(x, train)
@@ -113,6 +117,7 @@ class Bottleneck(nn.Module):
         has_projection: the shortcut is a normalised 1x1 convolution.
         stride_on_1x1: the first convolution takes the step instead of the second.
         norm: see `layers.norm`.
+        zero_init: the unit starts as the identity.
         dtype: compute type.
     """
 
@@ -122,6 +127,7 @@ class Bottleneck(nn.Module):
     has_projection: bool
     stride_on_1x1: bool
     norm: layers.NormMode
+    zero_init: bool
     dtype: jnp.dtype
 
     @nn.compact
@@ -157,8 +163,9 @@ class Bottleneck(nn.Module):
         y = convolve(y, self.width, 3, 2, stride=on_3x3, dilation=self.dilation)
         y = nn.relu(normalise(y, "bn2"))
         y = convolve(y, self.width * _EXPANSION, 1, 3)
-        # Starting at zero, a unit is the identity at first (Goyal et al., 2017).
-        y = normalise(y, "bn3", scale_init=nn.initializers.zeros)
+        inits = nn.initializers
+        scale_init = inits.zeros if self.zero_init else inits.ones
+        y = normalise(y, "bn3", scale_init=scale_init)
         if self.has_projection:
             x = convolve(x, self.width * _EXPANSION, 1, "_proj", stride=self.stride)
             x = normalise(x, "bn_proj")

@@ -83,6 +83,7 @@ class Segmentation(task.Task):
 
     kind: ClassVar[str] = "segmentation"
     best: ClassVar[str] = "miou"
+    example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
 
     classes: tuple[str, ...] = ()
