@@ -9,7 +9,8 @@ a map [b, h, w, k] or one vector [b, k] for an image.
 import fnmatch
 import functools
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -25,7 +26,9 @@ from dpjax.models import (
     mobilenet,
     preact_resnet,
     rednet,
+    refinenet,
     resnet,
+    scales,
     segmenter,
     vgg,
     wide_resnet,
@@ -128,24 +131,97 @@ def _segmenter(
     dtype: jnp.dtype,
     backbone: str,
     num_classes: int = 21,
+    input_scales: Sequence[float] = (1.0,),
+    pairing: scales.Pairing = "level",
     **options: Any,
 ) -> nn.Module:
-    """A decoder on any backbone; what the decoder does not know is the backbone's."""
-    known = inspect.signature(decoder).parameters
-    own = {name: options.pop(name) for name in known if name in options}
-    parts = (
-        _BACKBONES[backbone](dtype=dtype, **options),
-        decoder(num_classes=num_classes, dtype=dtype, **own),
-    )
-    least = segmenter.Segmenter.smallest_side
-    sides = [getattr(part, "smallest_side", least) for part in parts]
-    return segmenter.Segmenter(*parts, max(sides))
+    """A decoder on any backbone, or on one for each of several scales of the image.
 
+    What the decoder does not know is the backbone's; a backbone does not have all that
+    the name says about the usual one.
+    """
+    if not isinstance(input_scales, Sequence) or not input_scales:
+        raise errors.UserError(
+            "input_scales wants one factor or several, such as (1.0,) or (1.2, 0.6), "
+            f"got {input_scales!r}."
+        )
+    build = _BACKBONES[backbone]
+    own = _understood(decoder, options)
+    rest = {name: value for name, value in options.items() if name not in own}
+    trunks = [build(dtype=dtype, **_understood(build, rest)) for _ in input_scales]
+    head = decoder(num_classes=num_classes, dtype=dtype, **own)
+    least = segmenter.Segmenter.smallest_side
+    sides = [getattr(part, "smallest_side", least) for part in (*trunks, head)]
+    side = math.ceil(max(sides) / min(1, *input_scales))
+    if len(trunks) == 1:
+        return segmenter.Segmenter(trunks[0], head, side, input_scales[0])
+    trunk = scales.Scales(trunks, tuple(input_scales), pairing)
+    return segmenter.Segmenter(trunk, head, side)
+
+
+def _understood(
+    build: Callable[..., nn.Module], options: dict[str, Any]
+) -> dict[str, Any]:
+    known = inspect.signature(build).parameters
+    return {name: value for name, value in options.items() if name in known}
+
+
+_REFINENET = refinenet.RefineNet
+_REFINENET_OFFICIAL = functools.partial(
+    _REFINENET, pooling_order="conv_pool", resize="cubic"
+)
+_REFINENET_LW = functools.partial(
+    _REFINENET,
+    kernel=1,
+    path_units=0,
+    block_units=0,
+    head_dropout=0.0,
+    kernel_init="fan_in",
+)
+_REFINENET_LW_MOBILENET = functools.partial(
+    _REFINENET_LW,
+    path_widths=(256,) * 4,
+    adapts_paths=False,
+    activation="relu6",
+    dropout=0.0,
+)
 
 # What scores every pixel: a decoder, and the backbone that it was published on.
-_DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {}
+_DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
+    "refinenet50": (_REFINENET, "resnet50"),
+    "refinenet50_2scale": (_REFINENET, "resnet50"),
+    "refinenet50_official": (_REFINENET_OFFICIAL, "resnet50"),
+    "refinenet101": (_REFINENET, "resnet101"),
+    "refinenet101_2scale": (_REFINENET, "resnet101"),
+    "refinenet101_official": (_REFINENET_OFFICIAL, "resnet101"),
+    "refinenet152": (_REFINENET, "resnet152"),
+    "refinenet152_official": (_REFINENET_OFFICIAL, "resnet152"),
+    "refinenet_lw50": (_REFINENET_LW, "resnet50"),
+    "refinenet_lw101": (_REFINENET_LW, "resnet101"),
+    "refinenet_lw152": (_REFINENET_LW, "resnet152"),
+    "refinenet_lw_mobilenet_v2": (_REFINENET_LW_MOBILENET, "mobilenet_v2"),
+}
+
+# What was published about image and backbone, where it is not their default.
+_TWO_SCALES = {"input_scales": (1.2, 0.6)}
+_OFFICIAL = {  # on MatConvNet's copy of Caffe's ResNet
+    "input_scales": (1.2,),
+    "input_style": "minus128",
+    "pool_pad": "same",
+    "variant": "v1",
+}
+_PRESETS: dict[str, dict[str, Any]] = {
+    "refinenet50_2scale": _TWO_SCALES,
+    "refinenet101_2scale": _TWO_SCALES,
+    "refinenet50_official": _OFFICIAL,
+    "refinenet101_official": _OFFICIAL,
+    "refinenet152_official": _OFFICIAL,
+    "refinenet_lw_mobilenet_v2": {"expands_first": True, "every_stage": True},
+}
 _SEGMENTERS = {
-    name: functools.partial(_segmenter, decoder, backbone=backbone)
+    name: functools.partial(
+        _segmenter, decoder, backbone=backbone, **_PRESETS.get(name, {})
+    )
     for name, (decoder, backbone) in _DECODERS.items()
 }
 _MODELS = {**_RESTORATION, **_CLASSIFIERS, **_SEGMENTERS}
@@ -270,7 +346,11 @@ def _options(
         if backbone not in _BACKBONES:
             raise errors.unknown_name(f"backbone of {name}", backbone, _BACKBONES)
         found += _parameters(decoder) + _parameters(_BACKBONES[backbone])
-    first = {parameter.name: parameter for parameter in reversed(found)}
+    preset = getattr(build, "keywords", {})
+    first = {
+        p.name: p.replace(default=preset.get(p.name, p.default))
+        for p in reversed(found)
+    }
     return list(reversed(first.values()))
 
 
