@@ -17,13 +17,20 @@ from dpjax import errors
 from dpjax.ops import convolution
 
 NormMode = Literal["sync", "device", "frozen"]
-InputStyle = Literal["imagenet", "half", "caffe", "minus128", "unit"]
-PoolPad = Literal["symmetric", "same"]
+InputStyle = Literal[
+    "imagenet", "half", "caffe", "caffe_fcn", "caffe_deeplab", "minus128", "unit"
+]
+PoolPad = Literal["symmetric", "same", "ceil"]
 
 # Weights x (image - mean) / deviation of the networks' training; RGB in [0, 1].
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# Caffe's ImageNet mean of blue, green, red in 0..255; there is no deviation.
-_CAFFE_BGR = (103.94, 116.78, 123.68)
+# Means of ImageNet's blue, green, red in 0..255, as networks of Caffe subtract them:
+# those of VGG and ResNet, of FCN, and of DeepLab.  There is no deviation.
+_BGR_MEANS = {
+    "caffe": (103.94, 116.78, 123.68),
+    "caffe_fcn": (104.00699, 116.66877, 122.67892),
+    "caffe_deeplab": (104.008, 116.669, 122.675),
+}
 # The axis of the train step over which statistics are shared.
 _AXIS = "batch"
 
@@ -35,9 +42,9 @@ def standardise(images: jax.Array, style: InputStyle) -> jax.Array:
         images: RGB in [0, 1], float [b, h, w, 3]; grey ones [b, h, w, 1] count as three
             equal channels, so that the weights of RGB networks serve them.
         style: "imagenet" subtracts torchvision's mean and divides by its deviation;
-            "half" gives [-1, 1]; "caffe" gives BGR in 0..255 minus Caffe's mean;
-            "minus128" gives RGB in -128..127 (RefineNet's authors); "unit" changes
-            nothing.
+            "half" gives [-1, 1]; "caffe", "caffe_fcn" and "caffe_deeplab" give BGR in
+            0..255 minus the mean of those networks; "minus128" gives RGB in -128..127
+            (RefineNet's authors); "unit" changes nothing.
 
     Returns:
         float32 [b, h, w, 3]; with "unit" the channels that came.
@@ -58,8 +65,8 @@ def standardise(images: jax.Array, style: InputStyle) -> jax.Array:
         return images * 2 - 1
     if style == "minus128":
         return images * 255 - 128
-    if style == "caffe":
-        return images[..., ::-1] * 255 - jnp.array(_CAFFE_BGR, images.dtype)
+    if style in _BGR_MEANS:
+        return images[..., ::-1] * 255 - jnp.array(_BGR_MEANS[style], images.dtype)
     if style == "imagenet":
         mean, deviation = (jnp.array(v, images.dtype) for v in _IMAGENET)
         return (images - mean) / deviation
@@ -177,7 +184,8 @@ def max_pool(
         stride: step between windows.
         pad: "symmetric" puts half a window on every side (PyTorch); "same" puts what is
             missing at the bottom and right (Caffe with ceil mode, XLA's "SAME" on even
-            sizes); a number is zeros on every side.
+            sizes); "ceil" does both (PyTorch with ceil mode); a number is that many
+            pixels on every side.
         dilation: distance between taps; windows of stride 1 that stand for windows of
             a larger stride keep the left padding of those.
 
@@ -196,6 +204,14 @@ def max_pool(
             steps = -(-side // stride) if stride > 1 else side
             # Left is 0 at stride 1 too: dense windows start where strided ones did.
             pads.append((0, max((steps - 1) * stride + reach + 1 - side, 0)))
+    elif pad == "ceil":
+        left = reach // 2
+        pads = []
+        for side in x.shape[1:3]:
+            steps = -(-(side + 2 * left - reach - 1) // stride) + 1
+            if (steps - 1) * stride >= side + left:  # a window of nothing but padding
+                steps -= 1
+            pads.append((left, (steps - 1) * stride + reach + 1 - side - left))
     elif isinstance(pad, int):
         pads = [(pad, pad)] * 2
     else:
