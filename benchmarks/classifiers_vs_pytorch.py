@@ -97,7 +97,7 @@ def pair(
             name, num_classes=module.head.num_classes
         )
         arrays = {key: value.numpy() for key, value in network.state_dict().items()}
-        names = layouts.BY_NETWORK[type(module.backbone).__name__]
+        names = layouts.of(module)
         variables = renaming.variables(arrays, module, names)
     return torch_turns.Pair(
         name=name,

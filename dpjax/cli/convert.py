@@ -2,6 +2,7 @@
 
 python -m dpjax convert rednet30 model.pth -o name.safetensors --option stride=2
 python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
+python -m dpjax convert refinenet101 port.pth -o name.safetensors --config voc.py
 """
 
 import dataclasses
@@ -26,8 +27,9 @@ class Options:
     """Writes weights of PyTorch, MXNet or Caffe as safetensors with a card.
 
     No code of the file is run.  Networks that classify are read under the names of
-    timm, torchvision and the public wide ResNets.  A last rectification, which some
-    implementations of RED-Net have, is left out: pictures are clipped anyway.
+    timm, torchvision and the public wide ResNets, those that score every pixel under
+    the names of their public code.  A last rectification, which some implementations of
+    RED-Net have, is left out: pictures are clipped anyway.
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
@@ -37,7 +39,8 @@ class Options:
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
         config: config file whose task the weights serve; default is denoising, or
-            classification of classes without names.
+            classification of classes without names; networks that score every pixel
+            have none.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs.
         transposed: exchange height and width of the kernels, for networks trained with
@@ -74,9 +77,14 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
+    if options.config is None and options.model in zoo.list_segmenters():
+        raise errors.UserError(
+            f"Weights of {options.model} want --config, a config file whose task they "
+            "serve."
+        )
     arrays = importers.read_arrays(options.source)
-    is_classifier = options.model in zoo.list_backbones()
-    read = _classifier if is_classifier else _restorer
+    scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
+    read = _scorer if options.model in scorers else _restorer
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task
@@ -115,22 +123,22 @@ def _restorer(
     return variables, restoration.Restoration(space="rgb" if channels == 3 else "gray")
 
 
-def _classifier(
+def _scorer(
     arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
-) -> tuple[Any, tasks.Task]:
-    """Variables of a backbone and its classifier, fresh ones where they are skipped."""
+) -> tuple[Any, tasks.Task | None]:
+    """Variables of a backbone and what scores on it, fresh where they are skipped."""
     if options.transposed:
         raise errors.UserError(
             f"--transposed is for RED-Nets of MATLAB's Caffe, got it for "
             f"{options.model}. Leave it out."
         )
     module, fresh = zoo.create_model(options.model, **chosen)
-    names = layouts.BY_NETWORK[type(module.backbone).__name__]
+    names = layouts.of(module)
     skip = options.skip
     variables = renaming.variables(arrays, module, names, skip=skip)
     store.check_matches(variables, module, skip=skip, name=str(options.source))
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
-    return variables, classification.Classification()
+    return variables, None if module.is_dense else classification.Classification()
 
 
 def _parse(text: str) -> tuple[str, Any]:

@@ -30,7 +30,8 @@ class ResNet(nn.Module):
         blocks: units of the four stages.
         variant: "v1.5" or "v1", the place of the stride.
         output_stride: 8, 16 or 32 pixels between the last features.
-        pool_pad: "symmetric" (PyTorch) or "same" (Caffe's ceil mode).
+        pool_pad: "symmetric" (PyTorch), "same" (Caffe's ResNet) or "ceil" (DeepLab);
+            see `layers.max_pool`.
         input_style: how the weights want images; see `layers.standardise`.
         norm: "sync", "device" or "frozen"; see `layers.norm`.
         zero_init: each unit starts as the identity (Goyal et al., 2017); the paper's do

@@ -7,7 +7,7 @@ need no rules: `weight` is a kernel or a scale, by what the network has at that 
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -45,11 +45,16 @@ class Layout:
             that fits the whole name is taken.
         ignored: regular expressions of names that say nothing about the network.
         name: regular expression of a whole name; its groups are module and leaf.
+        constants: regular expressions of names of arrays that the network has written
+            into it, to what gives them for a shape; a file with others is refused.
     """
 
     rules: Mapping[str, str]
     ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
     name: str = r"(.*)\.(.*)"
+    constants: Mapping[str, Callable[[Sequence[int]], np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def path(self, module: str) -> str | None:
         """Returns where a module is here.
@@ -91,7 +96,8 @@ def variables(
         {"params": ..., "batch_stats": ...}, float32, without what is skipped.
 
     Raises:
-        DataError: names that no layout explains, or arrays that are missing.
+        DataError: names that no layout explains, arrays that are missing, or others
+            than the network's where it has constants.
     """
     arrays = _without_prefix(arrays)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -111,6 +117,7 @@ def variables(
             + "\n".join(lines)
             + "\nName the network that the file was made for, with its options."
         )
+    _check_constants(arrays, layouts[name])
     flat = {
         target: _convert(arrays[source], target, wanted[target].shape)
         for target, source in places.items()
@@ -139,7 +146,7 @@ def _places(
     """Where each array belongs, the names that are not understood, and the gaps."""
     places, unknown = {}, []
     for name in arrays:
-        if any(re.fullmatch(pattern, name) for pattern in layout.ignored):
+        if any(re.fullmatch(p, name) for p in (*layout.ignored, *layout.constants)):
             continue
         parts = re.fullmatch(layout.name, name)
         path = layout.path(parts[1]) if parts else None
@@ -157,6 +164,19 @@ def _places(
         if path not in places and not matching.is_skipped(path, skip)
     ]
     return places, unknown, missing
+
+
+def _check_constants(arrays: Mapping[str, np.ndarray], layout: Layout) -> None:
+    for name, array in arrays.items():
+        for pattern, make in layout.constants.items():
+            if re.fullmatch(pattern, name) and not np.allclose(
+                array, make(array.shape), atol=1e-6
+            ):
+                raise errors.DataError(
+                    f"The network has no array for {name} because it is constant in "
+                    "the published weights; in this file it has other values, so it "
+                    "was trained, and the network would not be the same."
+                )
 
 
 def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray:

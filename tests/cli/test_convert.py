@@ -1,5 +1,6 @@
 """The converter writes weights that predictor and training accept."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -137,6 +138,40 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
         params["head"]["linear"]["fc"]["bias"],
         fresh["params"]["head"]["linear"]["fc"]["bias"],
     )
+
+
+@pytest.mark.torch
+def test_a_port_of_refinenet_becomes_weights_for_the_task_of_a_config(tmp_path):
+    torch = pytest.importorskip("torch")
+    from tests import torch_refinenet
+
+    network = peers.randomise(torch_refinenet.OnMobileNet(8, 5))
+    source = tmp_path / "port.pth"
+    torch.save(network.state_dict(), source)
+    model = "refinenet_lw_mobilenet_v2"
+    words = ["--option", "num_classes=5", "path_widths=[8,8,8,8]"]
+    with pytest.raises(errors.UserError, match=f"Weights of {model} want --config"):
+        run(str(source), tmp_path, *words, model=model)
+    file = tmp_path / "experiment.py"
+    file.write_text(
+        "from dpjax import config\n"
+        "from dpjax.tasks import classification\n"
+        "def get_config():\n"
+        "    return config.Experiment(\n"
+        "        task=classification.Classification(),\n"
+        "        model=config.Model('resnet50'), optim=config.Optim(),\n"
+        "        data=config.Data((), ()), total_steps=1,\n"
+        "        evaluation=config.Evaluation('single'))\n"
+    )
+    words += ["--config", str(file)]
+    _, output = run(str(source), tmp_path, *words, model=model)
+    weights = store.load(output)
+    options = config.decode(weights.card["model"], config.TYPES).options
+    module = zoo.create_module(model, **options)
+    images = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
+    theirs = peers.output(network, np.asarray(layers.standardise(images, "imagenet")))
+    ours = jax.jit(module.apply)(weights.variables, images)
+    assert peers.relative_error(ours, theirs) < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,13 @@ for _kind, _branch, _ours in (
     _ADEMXAPP[rf"{_kind}(\d)b(\d+)_branch{_branch}"] = rf"backbone/b\1_\2/{_ours}"
 _MXNET_NAME = r"(?:arg:|aux:)?(.*?)_(weight|bias|gamma|beta|moving_mean|moving_var)"
 
+_FCN = {**_ADEMXAPP, r"conv6a": r"decoder/conv", r"linear\d+": r"decoder/head"}
+
 LAYOUTS = {
     "ademxapp": renaming.Layout(_ADEMXAPP, ignored=(), name=_MXNET_NAME),
     "psa": renaming.Layout(_PSA),
     "inplace_abn": renaming.Layout(_INPLACE_ABN),
+}
+FCN_LAYOUTS = {
+    "ademxapp": renaming.Layout(_FCN, ignored=(), name=_MXNET_NAME),
 }
