@@ -18,7 +18,7 @@ import tyro
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
-from dpjax.tasks import classification, restoration
+from dpjax.tasks import classification, restoration, segmentation
 from dpjax.weights import importers, layouts, matching, renaming, store
 
 
@@ -39,8 +39,7 @@ class Options:
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
         config: config file whose task the weights serve; default is denoising, or
-            classification of classes without names; networks that score every pixel
-            have none.
+            classification or segmentation of classes without names.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs.
         transposed: exchange height and width of the kernels, for networks trained with
@@ -77,11 +76,6 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
-    if options.config is None and options.model in zoo.list_segmenters():
-        raise errors.UserError(
-            f"Weights of {options.model} want --config, a config file whose task they "
-            "serve."
-        )
     arrays = importers.read_arrays(options.source)
     scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
     read = _scorer if options.model in scorers else _restorer
@@ -125,7 +119,7 @@ def _restorer(
 
 def _scorer(
     arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
-) -> tuple[Any, tasks.Task | None]:
+) -> tuple[Any, tasks.Task]:
     """Variables of a backbone and what scores on it, fresh where they are skipped."""
     if options.transposed:
         raise errors.UserError(
@@ -138,7 +132,10 @@ def _scorer(
     variables = renaming.variables(arrays, module, names, skip=skip)
     store.check_matches(variables, module, skip=skip, name=str(options.source))
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
-    return variables, None if module.is_dense else classification.Classification()
+    if module.is_dense:
+        upsampling = "align_corners" if module.align_corners else "half_pixel"
+        return variables, segmentation.Segmentation(upsampling=upsampling)
+    return variables, classification.Classification()
 
 
 def _parse(text: str) -> tuple[str, Any]:
