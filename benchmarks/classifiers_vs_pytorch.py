@@ -24,8 +24,6 @@ from dpjax.weights import layouts, renaming
 
 # Sides of the images of each network's paper; 224 for the others.
 _SIDES = {"wide_resnet_f": 56}
-# Of ImageNet, per channel.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def main() -> None:
@@ -104,25 +102,12 @@ def pair(
         run=run,
         module=module,
         variables=variables,
-        peer=_Standardised(network),
+        peer=torch_timm.Standardised(network),
         loss=_loss,
         optimiser=lambda parameters: torch.optim.SGD(
             parameters, 1e-3, momentum=0.9, weight_decay=1e-4, nesterov=True
         ),
     )
-
-
-class _Standardised(torch.nn.Module):
-    """A network that takes images in [0, 1], as ours do."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-        for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
-
-    def forward(self, images):
-        return self.network((images - self.mean) / self.deviation)
 
 
 def _loss(peer, images, batch):

@@ -144,7 +144,7 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
 @pytest.mark.torch
 def test_a_port_of_refinenet_becomes_weights_that_name_pixels(tmp_path):
     torch = pytest.importorskip("torch")
-    from tests import torch_refinenet
+    from benchmarks import torch_refinenet
 
     network = peers.randomise(torch_refinenet.OnMobileNet(8, 5))
     source = tmp_path / "port.pth"

@@ -50,7 +50,7 @@ def _module(dtype):
 def _peer():
     """A network with random weights in double precision, and the weights as ours."""
     peers.timm()
-    from tests import torch_fcn
+    from benchmarks import torch_fcn
 
     network = peers.randomise(torch_fcn.DeconvNet(CLASSES, WIDTHS, HIDDEN)).double()
     params, statistics = {}, {}

@@ -54,7 +54,7 @@ def test_convolutions_start_small():
 @functools.cache
 def _peer():
     peers.timm()
-    from tests import torch_fcn
+    from benchmarks import torch_fcn
 
     network = peers.randomise(torch_fcn.DeepLab(BLOCKS, CLASSES, RATES))
     module = _module()

@@ -71,7 +71,7 @@ def _module(finest=8, scales=(1.0, 1.0), dtype=jnp.float32, **options):
 
 def _torch_fcn():
     peers.timm()
-    from tests import torch_fcn
+    from benchmarks import torch_fcn
 
     return torch_fcn.FCN
 

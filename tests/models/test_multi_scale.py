@@ -54,7 +54,7 @@ def _variables():
 @pytest.mark.parametrize("size", [(33, 50), (24, 41)])
 def test_the_maximum_is_that_of_pytorch(size):
     torch = pytest.importorskip("torch")
-    from tests import torch_fcn
+    from benchmarks import torch_fcn
 
     variables = _variables()
     base = torch.nn.Sequential(

@@ -344,7 +344,7 @@ def test_only_the_two_coarsest_levels_are_left_out():
 def port():
     """The public network with random weights, and those under our names."""
     pytest.importorskip("torch")
-    from tests import torch_refinenet
+    from benchmarks import torch_refinenet
 
     network = peers.randomise(
         torch_refinenet.RefineNet(SMALL["blocks"], SMALL["path_widths"], 5)

@@ -65,7 +65,7 @@ def _error(network, arrays, name, images, options):
 def on_resnet():
     """The public network with random weights."""
     pytest.importorskip("torch")
-    from tests import torch_refinenet
+    from benchmarks import torch_refinenet
 
     return peers.randomise(
         torch_refinenet.RefineNet(
@@ -78,7 +78,7 @@ def on_resnet():
 def on_mobilenet():
     """The public network with random weights."""
     pytest.importorskip("torch")
-    from tests import torch_refinenet
+    from benchmarks import torch_refinenet
 
     return peers.randomise(torch_refinenet.OnMobileNet(8, 5))
 

@@ -7,9 +7,9 @@ tested too; channels can be fewer.
 from torch import nn
 from torch.nn import functional
 
-from tests import peers
+from benchmarks import torch_timm
 
-resnet = peers.timm().models.resnet
+resnet = torch_timm.load().models.resnet
 _RESNET_CHANNELS = (2048, 1024, 512, 256)
 
 
