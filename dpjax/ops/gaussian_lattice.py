@@ -14,6 +14,7 @@ arrive together.  Shapes are static (n points have at most n (d + 1) corners), w
 loops run over the cells that exist.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -44,17 +45,18 @@ class Lattice(NamedTuple):
     count: jax.Array
 
 
-def prepare(features: jax.Array) -> Lattice:
+def prepare(features: jax.Array, widths: jax.Array) -> Lattice:
     """Returns the lattice around the pixels.
 
     Args:
-        features: place and colour over the widths of the Gaussian, [h, w, d].
+        features: place and colour, [h, w, d].
+        widths: of the Gaussian along each of them, [d].
 
     Returns:
         What `apply` needs.
     """
     axes = features.shape[-1]
-    keys, shares = _simplices(features.reshape(-1, axes))
+    keys, shares = _simplices((features / widths).reshape(-1, axes))
     keys = keys.reshape(-1, axes)  # [n (d + 1), d]
     table, slots = _fill(keys)
     owners = table[slots]
@@ -62,7 +64,7 @@ def prepare(features: jax.Array) -> Lattice:
     numbers = jnp.cumsum(is_first, dtype=jnp.int32) - 1
     count = is_first.sum()
     # One row at least stays empty, for the neighbours that do not exist.
-    rows = -(-(len(keys) + 1) // _CHUNK) * _CHUNK
+    rows = _round_up(len(keys) + 1)
     (firsts,) = jnp.nonzero(is_first, size=rows, fill_value=0)
     steps = np.ones((axes + 1, axes), np.int32) - np.eye(axes + 1, axes, dtype=np.int32)
     steps -= axes * np.eye(axes + 1, axes, dtype=np.int32)
@@ -95,40 +97,59 @@ def apply(lattice: Lattice, values: jax.Array, transpose: bool = False) -> jax.A
     Returns:
         [h, w, k]; the constant c depends on the number of features only.
     """
+    rows = lattice.ahead.shape[1]
     flat = values.reshape(-1, values.shape[-1])
-    directions, rows = lattice.ahead.shape
+    whole = functools.partial(_filter, rows=rows, transpose=transpose)
+    # Clearing rows that stay empty can cost more than all else.  Most photographs have
+    # fewer cells than pixels, a sixth of the rows.
+    few = _round_up(len(flat) + 1)
+    if few == rows:
+        return whole(lattice, flat).reshape(values.shape)
+    part = functools.partial(_filter, rows=few, transpose=transpose)
+    sums = lax.cond(lattice.count < few, part, whole, lattice, flat)
+    return sums.reshape(values.shape)
+
+
+def _filter(lattice, flat, *, rows, transpose):
+    """Spreads, blurs and reads back; of the `rows` of the table the last is empty."""
+    directions = len(lattice.ahead)
+    ahead, behind = (
+        jnp.minimum(side[:, :rows], rows - 1)
+        for side in (lattice.ahead, lattice.behind)
+    )
     cells = spare = jnp.zeros((rows, flat.shape[-1]), flat.dtype)
     for corner in range(directions):
         share = lattice.shares[:, corner, None]
         cells = cells.at[lattice.corners[:, corner]].add(share * flat)
-    for direction in range(directions)[:: -1 if transpose else 1]:
-        blurred = _blur(cells, spare, lattice, direction)
-        cells, spare = blurred, cells
+    for i in range(directions)[:: -1 if transpose else 1]:
+        cells, spare = _blur(cells, spare, ahead[i], behind[i], lattice.count), cells
     return sum(
         lattice.shares[:, corner, None] * cells[lattice.corners[:, corner]]
         for corner in range(directions)
-    ).reshape(values.shape)
+    )
 
 
-def _blur(cells, target, lattice, direction):
+def _blur(cells, target, ahead, behind, count):
     """Each cell and half of its two neighbours, written over `target`."""
 
     def blur_chunk(i, target):
         begin = i * _CHUNK
-        ahead, behind = (
-            lax.dynamic_slice(side[direction], (begin,), (_CHUNK,))
-            for side in (lattice.ahead, lattice.behind)
+        one, other = (
+            cells[lax.dynamic_slice(side, (begin,), (_CHUNK,))]
+            for side in (ahead, behind)
         )
         own = lax.dynamic_slice(cells, (begin, 0), (_CHUNK, cells.shape[-1]))
-        return lax.dynamic_update_slice(
-            target, own + 0.5 * (cells[ahead] + cells[behind]), (begin, 0)
-        )
+        return lax.dynamic_update_slice(target, own + 0.5 * (one + other), (begin, 0))
 
-    return lax.fori_loop(0, _chunks(lattice.count), blur_chunk, target)
+    return lax.fori_loop(0, _chunks(count), blur_chunk, target)
 
 
 def _chunks(count):
     return (count + _CHUNK - 1) // _CHUNK
+
+
+def _round_up(rows):
+    return -(-rows // _CHUNK) * _CHUNK
 
 
 def _inverse(ahead):

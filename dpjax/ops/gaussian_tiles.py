@@ -11,7 +11,8 @@ things keep the work down:
   out; all that is left out weighs less than the rounding of float32.  With DeepLab's
   kernels nine of ten pairs are left out in a photograph.
 - Distances are sums of squared differences: the large terms of |f|^2 + |g|^2 - 2 f g
-  would cancel.
+  would cancel.  Differences come before the division by the width, since those of
+  whole pixels and levels are exact.
 """
 
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class Tiles(NamedTuple):
     Attributes:
         features: in the order of the curve, [t, tile, d]; the last pixel is repeated
             until the last tile is full.
+        widths: of the Gaussian along each feature, [d].
         order: number of the pixel at each place of the curve, [n].
         pairs: tiles (first, second) with first <= second, those within reach first,
             [p, 2].
@@ -37,16 +39,18 @@ class Tiles(NamedTuple):
     """
 
     features: jax.Array
+    widths: jax.Array
     order: jax.Array
     pairs: jax.Array
     count: jax.Array
 
 
-def prepare(features: jax.Array, *, tile: int = 1024) -> Tiles:
+def prepare(features: jax.Array, widths: jax.Array, *, tile: int = 1024) -> Tiles:
     """Returns the pixels sorted into tiles, and which tiles matter to each other.
 
     Args:
-        features: place and colour over the widths of the Gaussian, [h, w, d].
+        features: place and colour, [h, w, d].
+        widths: of the Gaussian along each of them, [d].
         tile: pixels in a tile; changes speed and memory, not the result.
 
     Returns:
@@ -54,7 +58,7 @@ def prepare(features: jax.Array, *, tile: int = 1024) -> Tiles:
     """
     points = features.reshape(-1, features.shape[-1])
     tile = min(tile, len(points))
-    order = jnp.argsort(_place_on_curve(points))
+    order = jnp.argsort(_place_on_curve(points / widths))
     missing = -len(points) % tile
     points = jnp.pad(points[order], ((0, missing), (0, 0)), mode="edge")
     tiles = points.reshape(-1, tile, points.shape[-1])
@@ -62,9 +66,9 @@ def prepare(features: jax.Array, *, tile: int = 1024) -> Tiles:
     low, high = tiles.min(1), tiles.max(1)
     first, second = pairs[:, 0], pairs[:, 1]
     gap = jnp.maximum(low[first] - high[second], low[second] - high[first])
-    gap = jnp.square(jnp.maximum(gap, 0.0)).sum(-1)
+    gap = jnp.square(jnp.maximum(gap, 0.0) / widths).sum(-1)
     is_near = gap < -2.0 * jnp.log(_LEAST_WEIGHT)
-    return Tiles(tiles, order, pairs[jnp.argsort(~is_near)], is_near.sum())
+    return Tiles(tiles, widths, order, pairs[jnp.argsort(~is_near)], is_near.sum())
 
 
 def apply(tiles: Tiles, values: jax.Array, transpose: bool = False) -> jax.Array:
@@ -90,7 +94,7 @@ def apply(tiles: Tiles, values: jax.Array, transpose: bool = False) -> jax.Array
 
     def add_pair(i, sums):
         first, second = tiles.pairs[i, 0], tiles.pairs[i, 1]
-        weights = _weights(tiles.features[first], tiles.features[second])
+        weights = _weights(*tiles.features[tiles.pairs[i]], tiles.widths)
         ahead = jnp.matmul(given[second], weights.T, precision="highest")
         back = jnp.matmul(given[first], weights, precision="highest")
         back = jnp.where(first == second, 0.0, back)  # the diagonal counts once
@@ -101,11 +105,11 @@ def apply(tiles: Tiles, values: jax.Array, transpose: bool = False) -> jax.Array
     return jnp.zeros_like(flat).at[tiles.order].set(sums).reshape(values.shape)
 
 
-def _weights(features, others):
+def _weights(features, others, widths):
     """exp(-|f - g|^2 / 2), [tile, tile], without an array [tile, tile, d]."""
     square = sum(
-        jnp.square(features[:, None, axis] - others[None, :, axis])
-        for axis in range(features.shape[-1])
+        jnp.square((features[:, None, axis] - others[None, :, axis]) / widths[axis])
+        for axis in range(len(widths))
     )
     return jnp.exp(-0.5 * square)
 

@@ -14,16 +14,17 @@ REACH = 10  # pixels from the centre of a window to its border
 _NOWHERE = 1e6
 
 
-def prepare(features: jax.Array) -> jax.Array:
-    """Returns the features: there is nothing to prepare.
+def prepare(features: jax.Array, widths: jax.Array) -> jax.Array:
+    """Returns the features over their widths: there is nothing more to prepare.
 
     Args:
-        features: place and colour over the widths of the Gaussian, [h, w, d].
+        features: place and colour, [h, w, d].
+        widths: of the Gaussian along each of them, [d].
 
     Returns:
         What `apply` needs.
     """
-    return features
+    return features / widths
 
 
 def apply(

@@ -201,12 +201,12 @@ def _spatial_filter(size, theta, dtype):
 def _bilateral_filter(image, kernels, method):
     """q to K_b q, [h, w, k]."""
     height, width, _ = image.shape
-    rows, columns = jnp.mgrid[:height, :width].astype(image.dtype) / kernels.theta_alpha
-    colours = image / kernels.theta_beta
+    rows, columns = jnp.mgrid[:height, :width].astype(image.dtype)
     # Columns first: the lattice is not quite the same in all directions, and this is
     # the order of the public codes.
-    places = jnp.stack([columns, rows], axis=-1)
-    prepared = _METHODS[method].prepare(jnp.concatenate([places, colours], axis=-1))
+    features = jnp.concatenate([jnp.stack([columns, rows], -1), image], axis=-1)
+    widths = [kernels.theta_alpha] * 2 + [kernels.theta_beta] * 3
+    prepared = _METHODS[method].prepare(features, jnp.array(widths, image.dtype))
     return functools.partial(_multiply, method, prepared)
 
 
