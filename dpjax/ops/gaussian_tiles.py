@@ -8,8 +8,9 @@ things keep the work down:
 - Pixels are put in the order of a curve that fills the space of features, so that the
   pixels of a tile are alike.  Where even the nearest corners of the boxes around two
   tiles are so far apart that every weight between them is below 1e-12, the pair is left
-  out; all that is left out weighs less than the rounding of float32.  With DeepLab's
-  kernels nine of ten pairs are left out in a photograph.
+  out; all that is left out weighs less than the rounding of float32.  In photographs of
+  320 x 480 and with theta_beta = 3, a quarter to a half of the pairs remain, with 13
+  nearly all.
 - Distances are sums of squared differences: the large terms of |f|^2 + |g|^2 - 2 f g
   would cancel.  Differences come before the division by the width, since those of
   whole pixels and levels are exact.

@@ -16,8 +16,8 @@ the published CRF W = w I and C = I, the Potts model: a penalty for different la
 the same as a reward for equal ones.  A pixel also speaks to itself, as it does in the
 public implementations: the kernels keep their diagonal.
 
-K_s is a product of one Gaussian over rows and one over columns, two small matrices.
-For K_b there is a choice, `method`:
+K_s is a product of one Gaussian over rows and one over columns (`gaussian_axes`).  For
+K_b there is a choice, `method`:
 
     exact    `gaussian_tiles`: n^2 work, without approximation.  For accelerators, for
              reference, and for the small maps of networks with a stride.
@@ -39,7 +39,12 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import gaussian_lattice, gaussian_tiles, gaussian_window
+from dpjax.ops import (
+    gaussian_axes,
+    gaussian_lattice,
+    gaussian_tiles,
+    gaussian_window,
+)
 
 Method = Literal["exact", "lattice", "window"]
 Normalisation = Literal["symmetric", "after"]
@@ -164,7 +169,7 @@ def refine(
 
     def refine_one(given):
         scores, image = given
-        near = _spatial_filter(scores.shape[:2], kernels.theta_gamma, dtype)
+        near = functools.partial(gaussian_axes.apply, theta=kernels.theta_gamma)
         alike = _bilateral_filter(lax.stop_gradient(image), kernels, method)
         near, alike = (_normalise(f, scores, normalisation) for f in (near, alike))
 
@@ -180,22 +185,6 @@ def refine(
 
     # One image after the other: each has work enough, and memory is not multiplied.
     return lax.map(refine_one, (scores, images))
-
-
-def _spatial_filter(size, theta, dtype):
-    """q to K_s q, [h, w, k]: a Gaussian over rows after one over columns."""
-
-    def gaussian(length):
-        place = jnp.arange(length, dtype=dtype) / theta
-        return jnp.exp(-0.5 * jnp.square(place[:, None] - place[None, :]))
-
-    rows, columns = (gaussian(length) for length in size)
-
-    def apply(q):
-        q = jnp.einsum("yh,hwk->ywk", rows, q, precision="highest")
-        return jnp.einsum("xw,ywk->yxk", columns, q, precision="highest")
-
-    return apply
 
 
 def _bilateral_filter(image, kernels, method):

@@ -9,7 +9,13 @@ import pytest
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import gaussian_lattice, gaussian_tiles, gaussian_window, meanfield
+from dpjax.ops import (
+    gaussian_axes,
+    gaussian_lattice,
+    gaussian_tiles,
+    gaussian_window,
+    meanfield,
+)
 
 KERNELS = meanfield.PUBLISHED
 METHODS = ("exact", "lattice", "window")
@@ -161,6 +167,21 @@ def test_one_pass_of_the_lattice_is_as_near_as_the_public_one(name):
     assert np.abs(got - want).mean() < 0.013
     assert np.abs(got - want).max() < 0.27
     np.testing.assert_allclose(got.sum(-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (130, 65), (64, 95)])
+@pytest.mark.parametrize("theta", [0.5, 2.0, 50.0])
+def test_bands_of_the_axes_are_the_whole_sums(size, theta):
+    values = np.random.default_rng(25).normal(size=(*size, 2))
+    want = values
+    for axis, length in enumerate(size):
+        places = np.arange(length)[:, None] / theta
+        matrix = gaussian_matrix(places)
+        want = np.moveaxis(np.tensordot(matrix, want, (1, axis)), 0, axis)
+    call = functools.partial(gaussian_axes.apply, theta=theta)
+    with jax.enable_x64(True):
+        got = jax.jit(call, compiler_options=QUICKLY)(values)
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
 def test_a_lattice_of_more_cells_than_pixels_is_whole():
