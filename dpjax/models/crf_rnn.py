@@ -20,7 +20,8 @@ class CrfRnn(nn.Module):
     The CRF works at the size of the image; smaller scores are enlarged to it.  Against
     the public layers (the authors' in Caffe, and its translation to PyTorch):
 
-    - `method` "lattice" approximates as they do, up to the hashing; "exact" does not.
+    - The spatial kernel is exact; there it is on a lattice too.  The bilateral one is
+      the same with `method` "lattice", and exact with "exact".
     - Images come at their own size.  The public networks scale the longest side to 500
       and pad with zeros to 500 x 500, and the padding takes part in the CRF.
     - Any number of images; the one in PyTorch takes one.
