@@ -18,17 +18,17 @@ class CrfRnn(nn.Module):
     """A network that scores pixels, its scores refined by a CRF that learns.
 
     The CRF works at the size of the image; smaller scores are enlarged to it.  Against
-    the public layers (the authors' in Caffe, and its translation to PyTorch):
+    the public layer (sadeepj/crfasrnn_pytorch):
 
     - The spatial kernel is exact; there it is on a lattice too.  The bilateral one is
       the same with `method` "lattice", and exact with "exact".
-    - Images come at their own size.  The public networks scale the longest side to 500
-      and pad with zeros to 500 x 500, and the padding takes part in the CRF.
-    - Any number of images; the one in PyTorch takes one.
+    - Images come at their own size.  The public network scales the longest side to 500
+      and pads with zeros to 500 x 500, and the padding takes part in the CRF.
+    - It takes any number of images, not one.
 
     Attributes:
         segmenter: the network; see `segmenter.Segmenter`.
-        train_iterations: of the mean field, while it learns (paper, section 7).
+        train_iterations: of the mean field, while it learns.
         test_iterations: otherwise.
         kernels: widths, which stay, and the weights that the two matrices begin with;
             the third, the compatibility of labels, begins as the identity.
@@ -41,7 +41,6 @@ class CrfRnn(nn.Module):
     kernels: meanfield.Kernels = _PUBLISHED
     method: meanfield.Method = "lattice"
 
-    stride = 1
     halo = None
     is_dense = True
     align_corners = False  # nothing is left to enlarge
@@ -50,6 +49,11 @@ class CrfRnn(nn.Module):
     def channels(self) -> int:
         """Channels of the images."""
         return self.segmenter.channels
+
+    @property
+    def stride(self) -> int:
+        """What the sides of an image are multiples of."""
+        return self.segmenter.stride
 
     @property
     def smallest_side(self) -> int:
