@@ -88,7 +88,8 @@ def random_variables(module: Any, seed: int = 0) -> Any:
         seed: of the draws.
 
     Returns:
-        Parameters and statistics as float32 on the host; kernels of He's variance.
+        Parameters and statistics as float32 on the host; kernels of He's variance,
+        what is neither kernel nor normalisation of variance 1.
     """
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -100,7 +101,10 @@ def random_variables(module: Any, seed: int = 0) -> Any:
         "var": lambda s: rng.uniform(0.5, 2.0, s),
     }
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: draws[path[-1].key](leaf.shape).astype(np.float32), shapes
+        lambda path, leaf: draws.get(path[-1].key, rng.standard_normal)(
+            leaf.shape
+        ).astype(np.float32),
+        shapes,
     )
 
 

@@ -9,7 +9,7 @@ import jax
 from flax import linen as nn
 from jax import numpy as jnp
 
-from dpjax.ops import meanfield
+from dpjax.ops import enlarge, meanfield
 
 _PUBLISHED = meanfield.PUBLISHED["crf_rnn"]
 
@@ -75,7 +75,8 @@ class CrfRnn(nn.Module):
             UserError: images that the network refuses.
         """
         scores = self.segmenter(images, train=train)
-        scores = _enlarge(scores, images.shape[1:3], self.segmenter.align_corners)
+        corners = "align_corners" if self.segmenter.align_corners else "half_pixel"
+        scores = enlarge.to_size(scores, images.shape[1:3], corners)
         classes = scores.shape[-1]
 
         def matrix(name, scale):
@@ -101,21 +102,3 @@ class CrfRnn(nn.Module):
             compatibility=matrix("compatibility", 1.0),
         )
 
-
-def _enlarge(
-    scores: jax.Array, size: tuple[int, int], align_corners: bool
-) -> jax.Array:
-    """Bilinear, with corners on corners or as pixels with an extent."""
-    if scores.shape[1:3] == size:
-        return scores
-    pairs = list(zip(size, scores.shape[1:3], strict=True))
-    if align_corners:
-        scale = jnp.array([(n - 1) / max(m - 1, 1) for n, m in pairs])
-    else:
-        scale = jnp.array([n / m for n, m in pairs])
-    # Places here count from the border of the outer pixel, not from its centre.
-    shift = (1 - scale) / 2 if align_corners else jnp.zeros(2)
-    shape = (len(scores), *size, scores.shape[-1])
-    return jax.image.scale_and_translate(
-        scores, shape, (1, 2), scale, shift, "linear", antialias=False
-    )

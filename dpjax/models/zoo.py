@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from flax import linen as nn
@@ -20,6 +20,7 @@ from jax import numpy as jnp
 from dpjax import errors
 from dpjax.models import (
     classifier,
+    crf_rnn,
     deconvnet,
     deeplab,
     fcn,
@@ -154,6 +155,7 @@ _REFINENET_LW_MOBILENET = functools.partial(
 
 # What scores every pixel: a decoder, and the backbone that it was published on.
 _DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
+    "crf_rnn_vgg16": (fcn.FCN, "vgg16"),
     "deconvnet": (deconvnet.DeconvNet, "vgg16_bn"),
     "deeplab_v2_resnet101": (deeplab.ASPP, "resnet101"),
     "fcn32s_resnet50": (_FCN32S, "resnet50"),
@@ -197,6 +199,7 @@ _OFFICIAL = {  # on MatConvNet's copy of Caffe's ResNet
 _PADDED = {"first_padding": 100, "ceil_pools": True, "input_style": "caffe_fcn"}
 _DILATED = {"output_stride": 8, "unit_dropout": (0.3, 0.5)}
 _PRESETS: dict[str, dict[str, Any]] = {
+    "crf_rnn_vgg16": {**_PADDED, "crf": "lattice"},
     "deconvnet": {"input_style": "caffe_fcn"},
     "deeplab_v2_resnet101": {
         "variant": "v1",
@@ -229,13 +232,26 @@ def _segmenter(
     input_scales: Sequence[float] = (1.0,),
     pairing: scales.Pairing = "level",
     max_over_scales: Sequence[float] = (1.0,),
+    crf: Literal["none", "lattice", "exact", "window"] = "none",
     **options: Any,
 ) -> nn.Module:
     """A decoder on any backbone, or on one for each of several scales of the image.
 
     Each part takes the options that it has; a backbone does not have all that the name
-    says about the usual one.
+    says about the usual one.  A CRF that learns may come last.
     """
+    if crf != "none":
+        network = _segmenter(
+            decoder,
+            dtype=dtype,
+            backbone=backbone,
+            num_classes=num_classes,
+            input_scales=input_scales,
+            pairing=pairing,
+            max_over_scales=max_over_scales,
+            **options,
+        )
+        return crf_rnn.CrfRnn(network, method=crf)
     if not isinstance(input_scales, Sequence) or not input_scales:
         raise errors.UserError(
             "input_scales wants one factor or several, such as (1.0,) or (1.2, 0.6), "

@@ -41,8 +41,9 @@ def test_scores_and_parameters_are_single_precision(name):
 def test_options_are_those_of_decoder_and_backbone_as_published(name):
     options = zoo.list_options(name)
     module = zoo.create_module(name)
+    inner = getattr(module, "segmenter", module)  # below a CRF
     for option, value in options.items():
-        for part in (module.backbone, module.decoder):
+        for part in (inner.backbone, inner.decoder):
             if hasattr(part, option) and option != "num_classes":
                 assert getattr(part, option) == value, option
     assert {"backbone", "num_classes", "input_style"} <= set(options)
