@@ -101,4 +101,3 @@ class CrfRnn(nn.Module):
             method=self.method,
             compatibility=matrix("compatibility", 1.0),
         )
-
