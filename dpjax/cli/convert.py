@@ -23,7 +23,7 @@ from dpjax.weights import importers, layouts, matching, renaming, store
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Writes weights of PyTorch, MXNet or Caffe as safetensors with a card.
+    """Writes weights of PyTorch, or arrays of other frameworks, as ours with a card.
 
     No code of the file is run.  Networks that classify are read under the names of
     timm, torchvision and the public wide ResNets.  A last rectification, which some
@@ -31,8 +31,9 @@ class Options:
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
-        source: .pth or .pt of torch.save, .safetensors, or .npz; for a RED-Net also
-            with arrays in the layout of Caffe (conv1_w, conv1_b or conv1/0, conv1/1).
+        source: .pth or .pt of torch.save, .safetensors, or .npz; for weights of MXNet
+            or Caffe an .npz of their arrays under their names (for a RED-Net conv1_w,
+            conv1_b or conv1/0, conv1/1).
         output: the .safetensors file to write.
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
