@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         "licence": options.licence,
     }
     card = store.save(options.output, variables, card, half=options.half)
-    count = sum(array.size for array in jax.tree.leaves(variables))
+    count = sum(array.size for array in jax.tree.leaves(variables["params"]))
     print(
         f"{options.output}: {options.model}, {count:,} parameters, sha256 "
         f"{card['sha256'][:12]}"
@@ -112,7 +112,13 @@ def _restorer(
     channels = variables["params"]["conv1"]["kernel"].shape[2]
     chosen.setdefault("channels", channels)
     module = zoo.create_module(options.model, **chosen)
-    store.check_matches(variables, module, name=str(options.source))
+    store.check_matches(
+        variables,
+        module,
+        name=str(options.source),
+        network=str(config.Model(options.model, chosen)),
+        advice=_advice,
+    )
     return variables, restoration.Restoration(space="rgb" if channels == 3 else "gray")
 
 
@@ -128,10 +134,30 @@ def _classifier(
     module, fresh = zoo.create_model(options.model, **chosen)
     names = layouts.BY_NETWORK[type(module.backbone).__name__]
     skip = options.skip
-    variables = renaming.variables(arrays, module, names, skip=skip)
-    store.check_matches(variables, module, skip=skip, name=str(options.source))
+    told = {
+        "skip": skip,
+        "name": str(options.source),
+        "network": str(config.Model(options.model, chosen)),
+    }
+    variables = renaming.variables(arrays, module, names, **told)
+    store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     return variables, classification.Classification()
+
+
+def _advice(difference: matching.Difference) -> str:
+    """What to change on the command line."""
+    given, wanted = difference.given.values(), difference.wanted.values()
+    text = "Name the network that the file was made for, with its options"
+    (folder, *others) = difference.folders or ("",)
+    counts = {shape[-1] for shape in given if shape}
+    is_head = "head" in folder and not others and None not in (*given, *wanted)
+    if is_head and len(counts) == 1:
+        text += (
+            f", as in --option num_classes={counts.pop()}; or give it a fresh, "
+            f'untrained head: --skip "{folder}"'
+        )
+    return text + "."
 
 
 def _parse(text: str) -> tuple[str, Any]:

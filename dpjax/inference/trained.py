@@ -74,7 +74,13 @@ def load(
     module = zoo.create_module(
         model.name, compute_dtype=model.compute_dtype, **model.options
     )
-    store.check_matches(weights.variables, module)
+    store.check_matches(
+        weights.variables,
+        module,
+        name=card["name"],
+        network=f"the {model} of their card",
+        advice=lambda difference: "Take the card that was written with the weights.",
+    )
     trained_by = card.get("config")
     return Trained(
         name=card["name"],

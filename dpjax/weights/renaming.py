@@ -73,6 +73,8 @@ def variables(
     layouts: Mapping[str, Layout],
     *,
     skip: Sequence[str] = (),
+    name: str = "the weights",
+    network: str | None = None,
 ) -> dict[str, Any]:
     """Returns a network's variables from the arrays of a public checkpoint.
 
@@ -86,6 +88,8 @@ def variables(
         layouts: what the names may follow, by the name of the layout.
         skip: patterns of our paths that the checkpoint may have or lack, such as
             "head/*"; `matching.merge` fills them with fresh values.
+        name: of the weights, for the message.
+        network: what the message calls the network; None takes the name of its class.
 
     Returns:
         {"params": ..., "batch_stats": ...}, float32, without what is skipped.
@@ -99,17 +103,19 @@ def variables(
     attempts = {
         name: _places(arrays, wanted, layout, skip) for name, layout in layouts.items()
     }
-    name, (places, unknown, missing) = min(
+    nearest, (places, unknown, missing) = min(
         attempts.items(), key=lambda item: len(item[1][1]) + len(item[1][2])
     )
     if unknown or missing:
         lines = _lines("not part of the network", unknown)
         lines += _lines("missing in the file", missing)
         raise errors.DataError(
-            f"These are not the arrays of {type(module).__name__} as "
-            f"{' or '.join(layouts)} names them; nearest is {name}:\n"
+            f"The arrays of {name} are not those of "
+            f"{network or matching.describe(module)} as {' or '.join(layouts)} names "
+            f"them; nearest is {nearest}:\n"
             + "\n".join(lines)
-            + "\nName the network that the file was made for, with its options."
+            + "\nName the network that the file was made for, with its options"
+            + _folders(missing if not unknown else ())
         )
     flat = {
         target: _convert(arrays[source], target, wanted[target].shape)
@@ -173,6 +179,14 @@ def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray
         elif array.ndim == 2:
             array = array.T
     return np.ascontiguousarray(array)
+
+
+def _folders(missing: Sequence[str]) -> str:
+    """The end of the sentence: what may be skipped, if little is missing."""
+    folders = sorted({path.split("/")[1] + "/*" for path in missing})
+    if len(folders) != 1 or folders == ["backbone/*"]:
+        return "."
+    return f'; or skip "{folders[0]}" to give it fresh arrays there.'
 
 
 def _lines(what: str, names: Sequence[str]) -> list[str]:

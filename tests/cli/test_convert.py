@@ -84,7 +84,7 @@ def test_the_task_comes_from_a_config(tmp_path, source):
         ([], "rednet11", "Unknown model 'rednet11'"),
         (["--option", "stide=2"], "rednet10", "'stide'. Did you mean stride"),
         (["--option", "stride"], "rednet10", "NAME=VALUE, got 'stride'"),
-        ([], "rednet10", r"given\.npz into RedNet\(.*20 arrays differ"),
+        ([], "rednet10", r"given\.npz into rednet10\(channels=3\):.*20 arrays differ"),
         (["--config", "nowhere.py"], "rednet10", "config file 'nowhere.py'"),
     ],
 )
@@ -126,8 +126,16 @@ def test_a_classifier_of_timm_becomes_weights_that_predict(tmp_path, mobilenet):
 def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
     _, source = mobilenet
     model = "mobilenet_v2"
-    with pytest.raises(errors.UserError, match=r"head/linear/fc/kernel.*\[1280, 10\]"):
+    with pytest.raises(errors.UserError) as caught:
         run(source, tmp_path, "--option", "num_classes=7", model=model)
+    first, *table, advice = str(caught.value).splitlines()
+    assert f"Cannot load {source} into mobilenet_v2(num_classes=7): 2 of" in first
+    assert len(table) == 3
+    assert "[1280, 10]" in table[2]
+    assert "--option num_classes=10" in advice
+    assert '--skip "head/linear/fc/*"' in advice
+    assert "card" not in advice
+    assert "init_skip" not in advice
     words = ("--option", "num_classes=7", "--skip", "head/linear/*")
     _, output = run(source, tmp_path, *words, model=model)
     params = trained.load(output).variables["params"]
@@ -152,5 +160,18 @@ def test_options_of_other_networks_are_refused(tmp_path, source, model, words, m
 
 
 def test_weights_of_another_architecture_are_named(tmp_path, source):
-    with pytest.raises(errors.DataError, match=r"(?s)not the arrays of.*conv1_w"):
-        run(source, tmp_path, model="resnet50")
+    words = ("--option", "num_classes=10")
+    with pytest.raises(errors.DataError) as caught:
+        run(source, tmp_path, *words, model="resnet50")
+    first, *lines = str(caught.value).splitlines()
+    assert f"arrays of {source} are not those of resnet50(num_classes=10)" in first
+    assert "torchvision" in first
+    assert "conv1_w" in lines[0]
+
+
+@pytest.mark.torch
+def test_the_parameters_that_are_printed_are_those_of_list(tmp_path, mobilenet, capsys):
+    network, source = mobilenet
+    run(source, tmp_path, "--option", "num_classes=10", model="mobilenet_v2")
+    count = sum(p.numel() for p in network.parameters())
+    assert f"mobilenet_v2, {count:,} parameters" in capsys.readouterr().out
