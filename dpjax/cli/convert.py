@@ -5,6 +5,7 @@ python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +41,8 @@ class Options:
         config: config file whose task the weights serve; default is denoising, or
             classification of classes without names.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
-            number of classes differs.
+            number of classes differs; training can start from such weights, nothing
+            else takes them.
         transposed: exchange height and width of the kernels, for networks trained with
             MATLAB's Caffe.
         half: store 16 bits a number.
@@ -81,6 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task
+    fresh = matching.skipped(variables, options.skip)
     card = {
         "name": options.output.stem,
         "model": config.encode(config.Model(options.model, chosen)),
@@ -88,6 +91,8 @@ def main(arguments: Sequence[str]) -> int:
         "config": None,
         "scores": [],
         "trained_on": f"unknown: converted from {options.source.name}",
+        "source_sha256": _sha256(options.source),
+        "fresh": fresh,
         "licence": options.licence,
     }
     card = store.save(options.output, variables, card, half=options.half)
@@ -96,6 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         f"{options.output}: {options.model}, {count:,} parameters, sha256 "
         f"{card['sha256'][:12]}"
     )
+    if fresh:
+        print(f"fresh, to be trained (--init-from): {', '.join(fresh)}")
     return 0
 
 
@@ -142,7 +149,8 @@ def _classifier(
     variables = renaming.variables(arrays, module, names, **told)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
-    return variables, classification.Classification()
+    side = zoo.published_side(options.model)
+    return variables, classification.Classification(side=side)
 
 
 def _advice(difference: matching.Difference) -> str:
@@ -158,6 +166,11 @@ def _advice(difference: matching.Difference) -> str:
             f'untrained head: --skip "{folder}"'
         )
     return text + "."
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parse(text: str) -> tuple[str, Any]:

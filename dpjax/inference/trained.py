@@ -54,8 +54,8 @@ def load(
         Network, weights, task.
 
     Raises:
-        UserError: no such weights, a card that lacks something, or weights of another
-            shape.
+        UserError: no such weights, a card that lacks something, weights of another
+            shape, or some that were never trained.
         StorageError: the file is damaged.
     """
     if not isinstance(weights, store.Weights):
@@ -66,6 +66,11 @@ def load(
         raise errors.UserError(
             f"The card of {card.get('name', 'these weights')} lacks "
             f"{' and '.join(missing)}. Save the weights with a complete card."
+        )
+    if card.get("fresh"):
+        raise errors.UserError(
+            f"{card['name']} was never trained as a whole: {', '.join(card['fresh'])} "
+            "are random since it was converted. Train from it: --init-from."
         )
     types = config.TYPES + tasks.TYPES
     model = config.decode(card["model"], types)

@@ -99,6 +99,16 @@ _DROPOUTS = {
     "vgg16": vgg.DROPOUT,
     "vgg16_bn": vgg.DROPOUT,
 }
+# Sides of the images that classifiers were published with, pixels; 224 for the others.
+_USUAL_SIDE = 224
+_SIDES = {
+    "inception_resnet_v2": 299,
+    "inception_v4": 299,
+    "wide_resnet_c": 112,
+    "wide_resnet_d": 112,
+    "wide_resnet_e": 112,
+    "wide_resnet_f": 56,
+}
 
 
 def _classifier(
@@ -206,6 +216,23 @@ def list_options(name: str) -> dict[str, Any]:
     if name not in _MODELS:
         raise errors.unknown_name("model", name, _MODELS)
     return {p.name: p.default for p in _options(name, _MODELS[name])}
+
+
+def published_side(name: str) -> int:
+    """Returns the side of the images that a classifier was published with.
+
+    Args:
+        name: a name of `list_backbones`.
+
+    Returns:
+        Pixels; training crops of the paper, and what its scores are measured by.
+
+    Raises:
+        UserError: unknown name, with the nearest ones.
+    """
+    if name not in _BACKBONES:
+        raise errors.unknown_name("backbone", name, _BACKBONES)
+    return _SIDES.get(name, _USUAL_SIDE)
 
 
 def create_module(

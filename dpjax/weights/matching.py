@@ -132,6 +132,20 @@ def merge(
     )
 
 
+def skipped(variables: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
+    """Returns the paths of the arrays that patterns leave out.
+
+    Args:
+        variables: collections of a network.
+        skip: patterns of paths, such as "head/*".
+
+    Returns:
+        Paths, those of parameters without the collection: "head/fc/kernel".
+    """
+    flat = traverse_util.flatten_dict(variables, sep="/")
+    return [_short(path) for path in flat if is_skipped(path, skip)]
+
+
 def describe(module: nn.Module) -> str:
     """Returns a network as its class and the options that are not the defaults.
 

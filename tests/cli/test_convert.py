@@ -1,13 +1,17 @@
 """The converter writes weights that predictor and training accept."""
 
+import hashlib
+import pathlib
+
 import numpy as np
 import pytest
 
 from dpjax import config, errors, tasks
 from dpjax.cli import convert
-from dpjax.inference import trained
+from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
 from dpjax.tasks import classification, restoration
+from dpjax.training import release
 from dpjax.weights import store
 from tests import peers
 
@@ -44,6 +48,9 @@ def test_a_card_rebuilds_network_and_task(tmp_path, source, capsys):
     weights = store.load(output)
     assert weights.card["sha256"][:12] in capsys.readouterr().out
     assert weights.card["licence"] == "MIT"
+    assert weights.card["fresh"] == []
+    content = pathlib.Path(source).read_bytes()
+    assert weights.card["source_sha256"] == hashlib.sha256(content).hexdigest()
     types = config.TYPES + tasks.TYPES
     model = config.decode(weights.card["model"], types)
     assert model.options == {"widths": 4, "stride": 2, "channels": 3}
@@ -123,7 +130,7 @@ def test_a_classifier_of_timm_becomes_weights_that_predict(tmp_path, mobilenet):
 
 
 @pytest.mark.torch
-def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
+def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet, capsys):
     _, source = mobilenet
     model = "mobilenet_v2"
     with pytest.raises(errors.UserError) as caught:
@@ -138,13 +145,30 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
     assert "init_skip" not in advice
     words = ("--option", "num_classes=7", "--skip", "head/linear/*")
     _, output = run(source, tmp_path, *words, model=model)
-    params = trained.load(output).variables["params"]
+    weights = store.load(output)
+    params = weights.variables["params"]
     assert params["head"]["linear"]["fc"]["kernel"].shape == (1280, 7)
     _, fresh = zoo.create_model(model, num_classes=7)
     np.testing.assert_array_equal(
         params["head"]["linear"]["fc"]["bias"],
         fresh["params"]["head"]["linear"]["fc"]["bias"],
     )
+    paths = ["head/linear/fc/bias", "head/linear/fc/kernel"]
+    assert sorted(weights.card["fresh"]) == paths
+    assert set(paths) <= set(capsys.readouterr().out.replace(",", "").split())
+    with pytest.raises(errors.UserError, match=r"never trained.*fc/.*--init-from"):
+        predictor.Predictor(output)
+    experiment = config.Experiment(
+        task=classification.Classification(),
+        model=config.Model(model, {"num_classes": 7}),
+        data=config.Data((), ()),
+        optim=config.Optim(),
+        evaluation=config.Evaluation("single"),
+        total_steps=1,
+        init_from=str(output),
+    )
+    module = zoo.create_module(model, num_classes=7)
+    assert release.starting_variables(experiment, module) is not None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Every name of the zoo builds, differentiates and refuses what it does not know."""
 
+import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -103,6 +105,20 @@ def test_options_of_a_name_are_listed_with_their_values():
     assert options["depth"] == 10
     assert options["skip_every"] == 0
     assert not {"dtype", "parent", "name"} & options.keys()
+
+
+def test_published_sides_are_those_of_the_configs_and_papers():
+    folder = pathlib.Path(__file__).parents[2] / "configs" / "classification"
+    seen = set()
+    for path in folder.glob("*_imagenet.py"):
+        config = runpy.run_path(str(path))["get_config"]()
+        assert zoo.published_side(config.model.name) == config.task.side, path
+        seen.add(config.model.name)
+    assert len(seen) > 8
+    assert zoo.published_side("inception_v4") == 299
+    assert zoo.published_side("inception_resnet_v2") == 299
+    with pytest.raises(errors.UserError, match="Unknown backbone 'rednet30'"):
+        zoo.published_side("rednet30")
 
 
 def test_presets_have_the_published_widths():
