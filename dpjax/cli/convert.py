@@ -7,6 +7,7 @@ python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -146,11 +147,27 @@ def _classifier(
         "name": str(options.source),
         "network": str(config.Model(options.model, chosen)),
     }
-    variables = renaming.variables(arrays, module, names, **told)
+    layout, variables = renaming.read(arrays, module, names, **told)
+    _warn(options.model, chosen, layout, names[layout].options)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     side = zoo.published_side(options.model)
     return variables, classification.Classification(side=side)
+
+
+def _warn(
+    model: str, chosen: Mapping[str, Any], layout: str, implied: Mapping[str, Any]
+) -> None:
+    """Tells where the code that names arrays so computes something else."""
+    ours = {**zoo.list_options(model), **chosen}
+    others = {k: v for k, v in implied.items() if ours.get(k, v) != v}
+    if others:
+        words = " ".join(f"{k}={str(v).lower()}" for k, v in others.items())
+        print(
+            f"warning: networks that name arrays as {layout} does have other options; "
+            f"unless this one has not, add --option {words}",
+            file=sys.stderr,
+        )
 
 
 def _advice(difference: matching.Difference) -> str:

@@ -45,11 +45,16 @@ class Layout:
             that fits the whole name is taken.
         ignored: regular expressions of names that say nothing about the network.
         name: regular expression of a whole name; its groups are module and leaf.
+        options: values of the network's options that this code base implies.
+        refused: why weights of this code base are for no network here, None if they
+            are for ours.
     """
 
     rules: Mapping[str, str]
     ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
     name: str = r"(.*)\.(.*)"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    refused: str | None = None
 
     def path(self, module: str) -> str | None:
         """Returns where a module is here.
@@ -73,10 +78,34 @@ def variables(
     layouts: Mapping[str, Layout],
     *,
     skip: Sequence[str] = (),
-    name: str = "the weights",
-    network: str | None = None,
 ) -> dict[str, Any]:
     """Returns a network's variables from the arrays of a public checkpoint.
+
+    Args:
+        arrays: as for `read`.
+        module: as for `read`.
+        layouts: as for `read`.
+        skip: as for `read`.
+
+    Returns:
+        {"params": ..., "batch_stats": ...}, float32, without what is skipped.
+
+    Raises:
+        DataError: as `read`.
+    """
+    return read(arrays, module, layouts, skip=skip)[1]
+
+
+def read(
+    arrays: Mapping[str, np.ndarray],
+    module: nn.Module,
+    layouts: Mapping[str, Layout],
+    *,
+    skip: Sequence[str] = (),
+    name: str = "the weights",
+    network: str | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Returns whose names the arrays of a public checkpoint have, and the variables.
 
     Kernels (out, in, h, w) become (h, w, in, out), matrices are transposed; a 1x1
     convolution may stand for a matrix, a matrix of flattened maps for a convolution.
@@ -92,10 +121,12 @@ def variables(
         network: what the message calls the network; None takes the name of its class.
 
     Returns:
-        {"params": ..., "batch_stats": ...}, float32, without what is skipped.
+        The name of the layout, and {"params": ..., "batch_stats": ...}, float32,
+        without what is skipped.
 
     Raises:
-        DataError: names that no layout explains, or arrays that are missing.
+        DataError: names that no layout explains, arrays that are missing, or weights
+            of another function.
     """
     arrays = _without_prefix(arrays)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -117,11 +148,13 @@ def variables(
             + "\nName the network that the file was made for, with its options"
             + _folders(missing if not unknown else ())
         )
+    if layouts[nearest].refused is not None:
+        raise errors.DataError(f"{name} cannot be used: {layouts[nearest].refused}")
     flat = {
         target: _convert(arrays[source], target, wanted[target].shape)
         for target, source in places.items()
     }
-    return traverse_util.unflatten_dict(flat, sep="/")
+    return nearest, traverse_util.unflatten_dict(flat, sep="/")
 
 
 def _without_prefix(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
