@@ -20,7 +20,14 @@ from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
 from dpjax.tasks import classification, restoration
-from dpjax.weights import importers, layouts, matching, renaming, store
+from dpjax.weights import (
+    grey_stems,
+    importers,
+    layouts,
+    matching,
+    renaming,
+    store,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +51,9 @@ class Options:
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs; training can start from such weights, nothing
             else takes them.
+        grey: the file is of a network that sees one grey channel, minus MEAN, divided
+            by DEVIATION, for images in [0, 1]; ours gives its scores on grey images,
+            and takes colours too. ImageNet's are often 0.449 0.226.
         transposed: exchange height and width of the kernels, for networks trained with
             MATLAB's Caffe.
         half: store 16 bits a number.
@@ -56,6 +66,9 @@ class Options:
     option: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     skip: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
+    grey: Annotated[
+        tuple[float, float] | None, tyro.conf.arg(metavar="MEAN DEVIATION")
+    ] = None
     transposed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
@@ -94,6 +107,7 @@ def main(arguments: Sequence[str]) -> int:
         "trained_on": f"unknown: converted from {options.source.name}",
         "source_sha256": _sha256(options.source),
         "fresh": fresh,
+        "grey": options.grey,
         "licence": options.licence,
     }
     card = store.save(options.output, variables, card, half=options.half)
@@ -115,6 +129,11 @@ def _restorer(
         raise errors.UserError(
             f"--skip is for networks with a head, got it for {options.model}. Leave it "
             "out."
+        )
+    if options.grey is not None:
+        raise errors.UserError(
+            f"--grey is for networks that classify, got it for {options.model}, whose "
+            "channels follow from the file. Leave it out."
         )
     variables = importers.rednet_variables(arrays, transposed=options.transposed)
     channels = variables["params"]["conv1"]["kernel"].shape[2]
@@ -149,6 +168,8 @@ def _classifier(
     }
     layout, variables = renaming.read(arrays, module, names, **told)
     _warn(options.model, chosen, layout, names[layout].options)
+    if options.grey is not None:
+        variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     side = zoo.published_side(options.model)
@@ -172,15 +193,22 @@ def _warn(
 
 def _advice(difference: matching.Difference) -> str:
     """What to change on the command line."""
-    given, wanted = difference.given.values(), difference.wanted.values()
     text = "Name the network that the file was made for, with its options"
-    (folder, *others) = difference.folders or ("",)
-    counts = {shape[-1] for shape in given if shape}
-    is_head = "head" in folder and not others and None not in (*given, *wanted)
-    if is_head and len(counts) == 1:
+    pairs = list(
+        zip(difference.given.values(), difference.wanted.values(), strict=True)
+    )
+    if len(difference.folders) != 1 or not all(a and b for a, b in pairs):
+        return text + "."
+    (folder,) = difference.folders
+    if "head" in folder.split("/"):
         text += (
-            f", as in --option num_classes={counts.pop()}; or give it a fresh, "
+            f", as in --option num_classes={pairs[0][0][-1]}; or give it a fresh, "
             f'untrained head: --skip "{folder}"'
+        )
+    elif all((a[2:3], b[2:3]) == ((1,), (3,)) for a, b in pairs):
+        text += (
+            "; or, if that sees grey images, say how it standardises them: --grey MEAN "
+            "DEVIATION"
         )
     return text + "."
 

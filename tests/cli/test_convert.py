@@ -175,6 +175,7 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet, ca
     ("model", "words", "message"),
     [
         ("rednet10", ("--skip", "head/*"), "networks with a head"),
+        ("rednet10", ("--grey", "0.449", "0.226"), "networks that classify"),
         ("resnet50", ("--transposed",), "RED-Nets of MATLAB's Caffe"),
     ],
 )
@@ -199,3 +200,23 @@ def test_the_parameters_that_are_printed_are_those_of_list(tmp_path, mobilenet, 
     run(source, tmp_path, "--option", "num_classes=10", model="mobilenet_v2")
     count = sum(p.numel() for p in network.parameters())
     assert f"mobilenet_v2, {count:,} parameters" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_a_network_for_grey_images_is_read_on_request(tmp_path):
+    torch = pytest.importorskip("torch")
+    timm = peers.timm()
+    network = timm.create_model("mobilenetv2_100", num_classes=10, in_chans=1)
+    source = tmp_path / "grey.pth"
+    torch.save(peers.randomise(network).state_dict(), source)
+    words = ["--option", "num_classes=10"]
+    with pytest.raises(errors.UserError, match=r"\[3, 3, 1, 32\].*\n.*--grey MEAN"):
+        run(str(source), tmp_path, *words, model="mobilenet_v2")
+    words += ["--grey", "0.45", "0.22"]
+    _, output = run(str(source), tmp_path, *words, model="mobilenet_v2")
+    loaded = trained.load(output)
+    assert loaded.card["grey"] == [0.45, 0.22]
+    images = np.random.default_rng(0).random((2, 45, 64, 1), np.float32)
+    theirs = peers.output(network, (images - np.float32(0.45)) / np.float32(0.22))
+    ours = loaded.module.apply(loaded.variables, images)
+    assert peers.relative_error(ours, theirs) < 1e-5
