@@ -142,11 +142,30 @@ def test_presets_have_the_published_widths():
         ("rednet30", {"channels": "x"}, "channels of rednet30 wants int, got 'x'"),
         ("rednet30", {"stride": True}, "stride of rednet30 wants int, got True"),
         ("rednet30", {"global_residual": 1}, "wants bool, got 1"),
+        ("resnet50", {"num_classes": 0}, "num_classes of resnet50 wants at least 1"),
+        ("vgg16", {"num_classes": -1}, "wants at least 1, got -1"),
+        ("vgg16", {"dropout": 1.5}, "dropout of vgg16 wants a share.*got 1.5"),
+        ("resnet50", {"dropout": 1}, "below 1, got 1"),
+        ("mobilenet_v2", {"width": float("nan")}, "width of .* finite number, got nan"),
+        ("wide_resnet_a", {"width": float("inf")}, "finite number, got inf"),
+        ("resnet50", {"blocks": (3, 4, 6)}, r"4 positive .*blocks.*got \(3, 4, 6\)"),
+        ("resnet50", {"blocks": (0, 0, 0, 0)}, "4 positive counts"),
+        ("resnet50", {"blocks": 3}, "4 positive counts.*got 3"),
+        ("inception_v4", {"blocks": (4, 7)}, "3 positive counts"),
+        ("resnet50", {"pool_pad": "smae"}, "pool_pad of resnet50 'smae'.*same"),
+        ("resnet50", {"input_style": "imagnet"}, "'imagnet'. Did you mean imagenet"),
+        ("resnet50", {"norm": "synch"}, "norm of resnet50 'synch'. Did you mean sync"),
+        ("vgg16", {"norm": 3}, "norm of vgg16 '3'. Known: device, frozen, sync"),
     ],
 )
 def test_misspelt_requests_name_the_nearest(name, options, message):
     with pytest.raises(errors.UserError, match=message):
         zoo.create_module(name, **options)
+
+
+def test_backbones_are_checked_as_classifiers_are():
+    with pytest.raises(errors.UserError, match="norm of resnet50 'synch'"):
+        zoo.create_backbone("resnet50", norm="synch")
 
 
 def test_the_package_names_its_entry_points():
