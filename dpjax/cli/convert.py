@@ -185,8 +185,8 @@ def _warn(
     if others:
         words = " ".join(f"{k}={str(v).lower()}" for k, v in others.items())
         print(
-            f"warning: networks that name arrays as {layout} does have other options; "
-            f"unless this one has not, add --option {words}",
+            f"warning: the code with these names, {layout}, has other options; to "
+            f"compute what it does: --option {words}",
             file=sys.stderr,
         )
 
