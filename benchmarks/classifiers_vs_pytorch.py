@@ -22,9 +22,6 @@ from dpjax.models import zoo
 from dpjax.tasks import classification
 from dpjax.weights import layouts, renaming
 
-# Of ImageNet, per channel.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 def main() -> None:
     """Measures, prints a table and writes the record."""
@@ -95,32 +92,19 @@ def pair(
             name, num_classes=module.head.num_classes
         )
         arrays = {key: value.numpy() for key, value in network.state_dict().items()}
-        names = layouts.BY_NETWORK[type(module.backbone).__name__]
+        names = layouts.of(module)
         variables = renaming.variables(arrays, module, names)
     return torch_turns.Pair(
         name=name,
         run=run,
         module=module,
         variables=variables,
-        peer=_Standardised(network),
+        peer=torch_timm.Standardised(network),
         loss=_loss,
         optimiser=lambda parameters: torch.optim.SGD(
             parameters, 1e-3, momentum=0.9, weight_decay=1e-4, nesterov=True
         ),
     )
-
-
-class _Standardised(torch.nn.Module):
-    """A network that takes images in [0, 1], as ours do."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-        for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
-
-    def forward(self, images):
-        return self.network((images - self.mean) / self.deviation)
 
 
 def _loss(peer, images, batch):

@@ -88,7 +88,8 @@ def random_variables(module: Any, seed: int = 0) -> Any:
         seed: of the draws.
 
     Returns:
-        Parameters and statistics as float32 on the host; kernels of He's variance.
+        Parameters and statistics as float32 on the host; kernels of He's variance,
+        what is neither kernel nor normalisation of variance 1.
     """
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -100,7 +101,10 @@ def random_variables(module: Any, seed: int = 0) -> Any:
         "var": lambda s: rng.uniform(0.5, 2.0, s),
     }
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: draws[path[-1].key](leaf.shape).astype(np.float32), shapes
+        lambda path, leaf: draws.get(path[-1].key, rng.standard_normal)(
+            leaf.shape
+        ).astype(np.float32),
+        shapes,
     )
 
 
@@ -257,7 +261,7 @@ def write(
     content = {
         "benchmark": name,
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "settings": settings,
         "rows": rows,
@@ -278,6 +282,27 @@ def recorded(name: str, platform: str | None = None) -> list[dict[str, Any]]:
     """
     path = _path(name, platform)
     return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def commit() -> str | None:
+    """Returns which version of the code is measured.
+
+    Returns:
+        The commit, "-dirty" after it where files differ; None outside of a clone.
+    """
+
+    def git(*words):
+        done = subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        # Records of other benchmarks are no change of what is measured.
+        changed = git("status", "--porcelain", "--", ".", ":!results", ":!*.md")
+        return git("describe", "--always") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _path(name: str, platform: str | None) -> pathlib.Path:
@@ -308,21 +333,6 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _commit() -> str | None:
-    def git(*words):
-        done = subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        # Records of other benchmarks are no change of what is measured.
-        changed = git("status", "--porcelain", "--", ".", ":!results", ":!*.md")
-        return git("describe", "--always") + ("-dirty" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _processor() -> str:

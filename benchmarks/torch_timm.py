@@ -3,6 +3,11 @@
 import functools
 from types import ModuleType
 
+import torch
+
+# Of ImageNet, per channel.
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 @functools.cache
 def load() -> ModuleType:
@@ -14,8 +19,6 @@ def load() -> ModuleType:
     Returns:
         timm.
     """
-    import torch
-
     try:
         import timm
     except RuntimeError:
@@ -28,3 +31,29 @@ def load() -> ModuleType:
 
         timm._library = library  # it is undone when it is collected
     return timm
+
+
+class Standardised(torch.nn.Module):
+    """A network that takes images in [0, 1], as ours do."""
+
+    def __init__(self, network: torch.nn.Module):
+        """Keeps the network.
+
+        Args:
+            network: takes images less ImageNet's mean, over its deviation.
+        """
+        super().__init__()
+        self.network = network
+        for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
+            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns what the network makes of images.
+
+        Args:
+            images: RGB in [0, 1], [b, 3, h, w].
+
+        Returns:
+            The network's output.
+        """
+        return self.network((images - self.mean) / self.deviation)

@@ -60,6 +60,7 @@ def _row(path, name, per_chip):
     return {
         "config": path.stem,
         "topology": name,
+        "commit": measure.commit(),
         "type": found.compute_dtype,
         "batch": found.batch_size,
         "MiB/chip": found.memory_bytes / 2**20,

@@ -4,8 +4,7 @@ Model A of "Wider or Deeper" at an eighth of its width: 38 layers for the work o
 of `wide_caltech20`.
 
 Run:     python train.py configs/classification/deep_caltech20.py --workdir DIR
-Expect:  77.4 +- 2.4 % of 240 images that are held back (three seeds), about 4
-         minutes each on 2 busy cores
+Expect:  77.4 +- 2.4 % of 240 images that are held back (three seeds)
 Source:  as wide_caltech20, whose data and recipe it takes
 """
 

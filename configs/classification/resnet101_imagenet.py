@@ -13,5 +13,5 @@ from dpjax.config import Experiment, Model
 def get_config() -> Experiment:
     return dataclasses.replace(
         wide_resnet_a_imagenet.get_config(),
-        model=Model("resnet101", compute_dtype="bfloat16"),
+        model=Model("resnet101", {"zero_init": False}, "bfloat16"),
     )

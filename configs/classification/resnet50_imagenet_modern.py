@@ -2,14 +2,16 @@
 
 Run:     python train.py configs/classification/resnet50_imagenet_modern.py \
              --workdir DIR
-Source:  torchvision's second recipe (2021), 600 epochs of 1,251 updates; the colours
-         are those of the first years instead of its random augmentations
+Source:  after torchvision's second recipe of 2021, 600 epochs of 1,251 updates: label
+         smoothing, mixup, CutMix, cosine, averaged weights.  Not its own: the colours
+         of the first years instead of random augmentations and erasing, every image
+         once an epoch, averages of 10,000 updates, scored at 251 pixels.  Not run here
 """
 
 import dataclasses
 
 from configs.classification import resnet50_imagenet
-from dpjax.config import Experiment, Optim
+from dpjax.config import Experiment, Model, Optim
 from dpjax.tasks.classification import Classification
 
 
@@ -17,6 +19,7 @@ def get_config() -> Experiment:
     parent = resnet50_imagenet.get_config()
     return dataclasses.replace(
         parent,
+        model=Model("resnet50", compute_dtype="bfloat16"),
         task=Classification(side=176, smoothing=0.1, mixup=0.2, cutmix=1.0),
         data=dataclasses.replace(parent.data, crop=(176, 176), batch_size=1024),
         optim=Optim(

@@ -7,8 +7,7 @@ the two.
 Run:     python -m dpjax prepare class_folder --from CLASSES --name caltech20
          python train.py configs/classification/wide_caltech20.py --workdir DIR
          (CLASSES has the folders train and val, and in each a folder for every class)
-Expect:  85.3 +- 1.2 % of 240 images that are held back (three seeds), about 7
-         minutes each on 2 busy cores
+Expect:  85.3 +- 1.2 % of 240 images that are held back (three seeds)
 Source:  Wu, Shen & van den Hengel, 2016, section 3; Fei-Fei et al., CVPRW 2004
 """
 

@@ -13,7 +13,9 @@ from dpjax.tasks.segmentation import Segmentation
 
 def get_config() -> Experiment:
     return Experiment(
-        task=Segmentation(scales=(0.5, 1.5), loss_at="scores"),
+        task=Segmentation(
+            scales=(0.5, 1.5), loss_at="scores", upsampling="align_corners"
+        ),
         model=Model(
             "deeplab_v2_resnet101",
             {"num_classes": 21, "norm": "frozen"},

@@ -13,7 +13,7 @@ from dpjax.tasks.segmentation import Segmentation
 
 def get_config() -> Experiment:
     return Experiment(
-        task=Segmentation(scales=(0.5, 2.0), upsampling="half_pixel"),
+        task=Segmentation(scales=(0.5, 2.0)),
         model=Model(
             "refinenet_lw50",
             {"num_classes": 21, "norm": "frozen"},

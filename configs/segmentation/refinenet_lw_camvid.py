@@ -16,7 +16,9 @@ from dpjax.tasks.segmentation import Segmentation
 
 def get_config() -> Experiment:
     return Experiment(
-        task=Segmentation(scales=(0.5, 1.5), by_class=True, jitter=0.3),
+        task=Segmentation(
+            scales=(0.5, 1.5), by_class=True, jitter=0.3, upsampling="align_corners"
+        ),
         model=Model(
             "refinenet_lw50",
             {

@@ -2,6 +2,7 @@
 
 python -m dpjax convert rednet30 model.pth -o name.safetensors --option stride=2
 python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
+python -m dpjax convert refinenet101 port.pth -o name.safetensors --config voc.py
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import tyro
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
-from dpjax.tasks import classification, restoration
+from dpjax.tasks import classification, restoration, segmentation
 from dpjax.weights import (
     grey_stems,
     importers,
@@ -35,8 +36,9 @@ class Options:
     """Writes weights of PyTorch, or arrays of other frameworks, as ours with a card.
 
     No code of the file is run.  Networks that classify are read under the names of
-    timm, torchvision and the public wide ResNets.  A last rectification, which some
-    implementations of RED-Net have, is left out: pictures are clipped anyway.
+    timm, torchvision and the public wide ResNets, those that score every pixel under
+    the names of their public code.  A last rectification, which some implementations of
+    RED-Net have, is left out: pictures are clipped anyway.
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
@@ -47,7 +49,7 @@ class Options:
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
         config: config file whose task the weights serve; default is denoising, or
-            classification of classes without names.
+            classification or segmentation of classes without names.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs; training can start from such weights, nothing
             else takes them.
@@ -92,8 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
     arrays = importers.read_arrays(options.source)
-    is_classifier = options.model in zoo.list_backbones()
-    read = _classifier if is_classifier else _restorer
+    scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
+    read = _scorer if options.model in scorers else _restorer
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task
@@ -132,8 +134,8 @@ def _restorer(
         )
     if options.grey is not None:
         raise errors.UserError(
-            f"--grey is for networks that classify, got it for {options.model}, whose "
-            "channels follow from the file. Leave it out."
+            f"--grey is for networks of three channels, got it for {options.model}. "
+            "Leave it out: its channels follow from the file."
         )
     variables = importers.rednet_variables(arrays, transposed=options.transposed)
     channels = variables["params"]["conv1"]["kernel"].shape[2]
@@ -149,17 +151,17 @@ def _restorer(
     return variables, restoration.Restoration(space="rgb" if channels == 3 else "gray")
 
 
-def _classifier(
+def _scorer(
     arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
 ) -> tuple[Any, tasks.Task]:
-    """Variables of a backbone and its classifier, fresh ones where they are skipped."""
+    """Variables of a backbone and what scores on it, fresh where they are skipped."""
     if options.transposed:
         raise errors.UserError(
             f"--transposed is for RED-Nets of MATLAB's Caffe, got it for "
             f"{options.model}. Leave it out."
         )
     module, fresh = zoo.create_model(options.model, **chosen)
-    names = layouts.BY_NETWORK[type(module.backbone).__name__]
+    names = layouts.of(module)
     skip = options.skip
     told = {
         "skip": skip,
@@ -172,6 +174,9 @@ def _classifier(
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
+    if module.is_dense:
+        upsampling = "align_corners" if module.align_corners else "half_pixel"
+        return variables, segmentation.Segmentation(upsampling=upsampling)
     side = zoo.published_side(options.model)
     return variables, classification.Classification(side=side)
 

@@ -183,7 +183,7 @@ def _source(source: sources.Source) -> bool:
         print(f"  !! {len(found.damaged)} damaged records in all")
     if found.duplicates:
         print(
-            f"  ?  {len(found.duplicates)} pairs of equal pictures: "
+            f"  ?  equal pictures, {len(found.duplicates)} pairs: "
             f"{_pairs(found.duplicates)}"
         )
     if found.flat:
@@ -233,7 +233,10 @@ def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bo
         pairs += sorted({(y, x) for x, y in turned} - set(pairs))
         said = "; ".join(filter(None, (_pairs(pairs), *reasons, *more)))
         if said:
-            print(f"\n{a} and {b}\n  ?  share pictures: {said}")
+            print(
+                f"\n{a} and {b}\n  ?  share pictures: {said}\n     a run that trains "
+                "on one and is scored on the other is refused"
+            )
     return True
 
 

@@ -114,7 +114,10 @@ def main(arguments: Sequence[str]) -> int:
     path = options.output or _default_output(options, loaded.name, evaluation)
     receipts.write(path, receipt)
     rows = evaluate.worst(
-        scores, options.panels, metric=task.best, best_is_high=task.best_is_high
+        scores,
+        options.panels,
+        metric=task.example_metric,
+        best_is_high=task.example_metric_is_high,
     )
     _write_panels(
         path.with_suffix(""),

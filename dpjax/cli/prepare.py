@@ -134,6 +134,18 @@ def _report(options: Options, reference: str, folder: Path) -> None:
     prepared = sources.inspect(reference, directory=options.directory)
     counts = ", ".join(f"{n} {split}" for split, n in prepared.counts.items())
     print(f"{reference}: {counts} images in {folder}")
+    classes = (
+        sources.open_sources(
+            [f"{reference}:{next(iter(prepared.counts))}"], directory=options.directory
+        )
+        .parts[0]
+        .classes
+    )
+    if classes:
+        more = ", ..." if len(classes) > _SHOWN else ""
+        print(f"  {len(classes)} classes: {', '.join(classes[:_SHOWN])}{more}")
+    if len(prepared.counts) == 1 and classes and "train" in prepared.counts:
+        print("  note: nothing is held back for scoring")
     for message in prepared.skipped[:_SHOWN]:
         print(f"  skipped: {message}")
     if len(prepared.skipped) > _SHOWN:
@@ -168,8 +180,9 @@ def _compare(
     shared = identity.find_overlap(*opened)
     if shared:
         print(
-            f"warning: {len(shared)} pictures are in {train} and {split}, such as "
+            f"warning: {train} and {split} share {len(shared)} pictures, such as "
             f"{shared[0][0]} = {shared[0][1]}; training will refuse them. Remove "
-            "copies, or name the test images with --test-list.",
+            f"copies from the folder, or leave them out: {reference}:{train}-"
+            f"{shared[0][0]},... .",
             file=sys.stderr,
         )

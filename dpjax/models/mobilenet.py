@@ -34,6 +34,8 @@ class MobileNetV2(nn.Module):
         output_stride: 8, 16 or 32 pixels between the last features.
         expands_first: the first unit too begins with a 1x1 convolution, as in the
             weights of light-weight RefineNet.
+        every_stage: each level of the pyramid is the tuple of all its stages, for
+            decoders that join several maps.
         input_style: how the weights want images; see `layers.standardise`.
         norm: "sync", "device" or "frozen"; see `layers.norm`.
         remat: compute each unit again in the backward pass, to save memory.
@@ -43,6 +45,7 @@ class MobileNetV2(nn.Module):
     width: float = 1.0
     output_stride: int = 32
     expands_first: bool = False
+    every_stage: bool = False
     input_style: layers.InputStyle = "imagenet"
     norm: layers.NormMode = "sync"
     remat: bool = False
@@ -72,11 +75,19 @@ class MobileNetV2(nn.Module):
             For strides 2 (16 channels), 4 (24), 8 (32), 16 (96), 32 (320) the map
             [b, h', w', c]; strides beyond `output_stride` are missing, and its own map
             is that of the last stage.  Bottlenecks are linear: no map is rectified.
+            With `every_stage` tuples of maps, those of stride 16 having 64 and 96
+            channels and those of stride 32 160 and 320.
 
         Raises:
             UserError: images of another rank or channel count.
         """
-        return dict(self.stages(images, train))
+        stages = self.stages(images, train)
+        if not self.every_stage:
+            return dict(stages)
+        pyramid = {}
+        for stride, x in stages:
+            pyramid[stride] = (*pyramid.get(stride, ()), x)
+        return pyramid
 
     @nn.compact
     def stages(
@@ -230,7 +241,14 @@ def head(trunk: MobileNetV2, num_classes: int, dropout: float) -> MobileNetHead:
 
     Returns:
         The Linen module.
+
+    Raises:
+        UserError: a backbone that gives every stage.
     """
+    if trunk.every_stage:
+        raise errors.UserError(
+            "A classifier reads the last stage of MobileNetV2. Leave out every_stage."
+        )
     return MobileNetHead(num_classes, dropout, trunk.width, trunk.norm, trunk.dtype)
 
 

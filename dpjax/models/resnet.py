@@ -30,9 +30,12 @@ class ResNet(nn.Module):
         blocks: units of the four stages.
         variant: "v1.5" or "v1", the place of the stride.
         output_stride: 8, 16 or 32 pixels between the last features.
-        pool_pad: "symmetric" (PyTorch) or "same" (Caffe's ceil mode).
+        pool_pad: "symmetric" (PyTorch), "same" (Caffe's ResNet) or "ceil" (DeepLab);
+            see `layers.max_pool`.
         input_style: how the weights want images; see `layers.standardise`.
         norm: "sync", "device" or "frozen"; see `layers.norm`.
+        zero_init: each unit starts as the identity (Goyal et al., 2017); the paper's do
+            not.
         remat: compute each unit again in the backward pass, to save memory.
         dtype: compute type; parameters and statistics are float32.
     """
@@ -43,6 +46,7 @@ class ResNet(nn.Module):
     pool_pad: layers.PoolPad = "symmetric"
     input_style: layers.InputStyle = "imagenet"
     norm: layers.NormMode = "sync"
+    zero_init: bool = True
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
 
@@ -97,6 +101,7 @@ class ResNet(nn.Module):
                     has_projection=is_first,
                     stride_on_1x1=is_v1,
                     norm=self.norm,
+                    zero_init=self.zero_init,
                     dtype=self.dtype,
                     name=f"{name}_{i}",
                 )(x, train)
@@ -114,6 +119,7 @@ class Bottleneck(nn.Module):
         has_projection: the shortcut is a normalised 1x1 convolution.
         stride_on_1x1: the first convolution takes the step instead of the second.
         norm: see `layers.norm`.
+        zero_init: the unit starts as the identity.
         dtype: compute type.
     """
 
@@ -123,6 +129,7 @@ class Bottleneck(nn.Module):
     has_projection: bool
     stride_on_1x1: bool
     norm: layers.NormMode
+    zero_init: bool
     dtype: jnp.dtype
 
     @nn.compact
@@ -158,8 +165,9 @@ class Bottleneck(nn.Module):
         y = convolve(y, self.width, 3, 2, stride=on_3x3, dilation=self.dilation)
         y = nn.relu(normalise(y, "bn2"))
         y = convolve(y, self.width * _EXPANSION, 1, 3)
-        # Starting at zero, a unit is the identity at first (Goyal et al., 2017).
-        y = normalise(y, "bn3", scale_init=nn.initializers.zeros)
+        inits = nn.initializers
+        scale_init = inits.zeros if self.zero_init else inits.ones
+        y = normalise(y, "bn3", scale_init=scale_init)
         if self.has_projection:
             x = convolve(x, self.width * _EXPANSION, 1, "_proj", stride=self.stride)
             x = normalise(x, "bn_proj")

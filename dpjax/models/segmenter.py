@@ -3,11 +3,17 @@
 The backbone gives its feature pyramid, `{stride: map}`; the decoder turns it into
 scores of classes on a grid of its own.  Whoever needs them at the size of the image
 enlarges them: the scores here are what the published networks give.
+
+A level of the pyramid may be a tuple of maps, of several stages or scales, for a
+decoder whose `joins_maps` is true.
 """
 
 import jax
 from flax import linen as nn
 from jax import numpy as jnp
+
+from dpjax import errors
+from dpjax.models import scales
 
 
 class Segmenter(nn.Module):
@@ -19,11 +25,13 @@ class Segmenter(nn.Module):
             k]; its `align_corners` says how they are enlarged to the image, and its
             last layer is called "head".
         smallest_side: the shortest side of an image that it accepts, pixels.
+        input_scale: factor by which images are enlarged first.
     """
 
     backbone: nn.Module
     decoder: nn.Module
     smallest_side: int = 32
+    input_scale: float = 1.0
 
     # What runs a network asks these: see `zoo`.
     channels = 3
@@ -48,8 +56,16 @@ class Segmenter(nn.Module):
             float32 [b, h', w', k], as large as the decoder gives it.
 
         Raises:
-            UserError: images of another rank or channel count.
+            UserError: images of another rank or channel count, or several maps of a
+                stride for a decoder of one.
         """
+        images = scales.scaled(images, self.input_scale)
         pyramid = self.backbone(images, train=train)
+        has_tuples = any(isinstance(maps, tuple) for maps in pyramid.values())
+        if has_tuples and not getattr(self.decoder, "joins_maps", False):
+            raise errors.UserError(
+                f"{type(self.decoder).__name__} reads one map of each stride, this "
+                "backbone gives several. Choose one scale, and one stage of a stride."
+            )
         scores = self.decoder(pyramid, images.shape[1:3], train=train)
         return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))

@@ -25,6 +25,7 @@ class VGG16(nn.Module):
         widths: channels of the five stages.
         has_norm: every convolution is normalised, as in the later vgg16_bn.
         ceil_pools: a pool also keeps the last, incomplete window (Caffe, FCN).
+        first_padding: zeros around the image; 100 in FCN, whose fc6 so fits any image.
         input_style: how the weights want images; see `layers.standardise`.
         norm: "sync", "device" or "frozen"; see `layers.norm`.
         dtype: compute type; parameters and statistics are float32.
@@ -33,6 +34,7 @@ class VGG16(nn.Module):
     widths: Sequence[int] = (64, 128, 256, 512, 512)
     has_norm: bool = False
     ceil_pools: bool = False
+    first_padding: int = 1
     input_style: layers.InputStyle = "imagenet"
     norm: layers.NormMode = "sync"
     dtype: jnp.dtype = jnp.float32
@@ -48,12 +50,20 @@ class VGG16(nn.Module):
                 f"512), got {self.widths!r}."
             )
 
+    @property
+    def smallest_side(self) -> int:
+        """The shortest side of an image that leaves a pixel on every map."""
+        if self.ceil_pools:
+            return 1
+        return max(1, 2 ** len(_CONVOLUTIONS) - 2 * (self.first_padding - 1))
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> dict[int, jax.Array]:
         """Returns the feature pyramid.
 
         Args:
-            images: RGB in [0, 1], float [b, h, w, 3]; any sides from 32.
+            images: RGB in [0, 1], float [b, h, w, 3]; any sides from
+                `smallest_side`.
             train: whether batch statistics are taken.
 
         Returns:
@@ -72,7 +82,12 @@ class VGG16(nn.Module):
             for i in range(count):
                 place = f"{stage + 1}_{i + 1}"
                 x = layers.conv(
-                    width, 3, bias=True, dtype=self.dtype, name=f"conv{place}"
+                    width,
+                    3,
+                    padding=self.first_padding if stage == i == 0 else None,
+                    bias=True,
+                    dtype=self.dtype,
+                    name=f"conv{place}",
                 )(x)
                 if self.has_norm:
                     x = layers.norm(

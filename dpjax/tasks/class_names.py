@@ -66,7 +66,8 @@ def check_count(names: Sequence[str], count: int) -> None:
     if names and count != len(names):
         raise errors.UserError(
             f"The records have {len(names)} classes, the network gives {count} scores. "
-            f"Pass --model.options.num-classes {len(names)}."
+            "A run that begins wants --model.options.num-classes "
+            f"{len(names)}; weights are scored on records of their own classes."
         )
 
 

@@ -76,6 +76,8 @@ class Classification(task.Task):
 
     kind: ClassVar[str] = "classification"
     best: ClassVar[str] = "top1"
+    example_metric: ClassVar[str] = "nll"
+    example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
     answers_in_words: ClassVar[bool] = True
 

@@ -66,6 +66,7 @@ class Restoration(task.Task):
 
     kind: ClassVar[str] = "restoration"
     best: ClassVar[str] = "psnr"
+    example_metric: ClassVar[str] = "psnr"
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
 
     degradations: tuple[degradation.Degradation, ...] = _NOISE

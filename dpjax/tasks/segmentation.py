@@ -6,6 +6,7 @@ matrix over all of its pixels.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -20,7 +21,7 @@ from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
 from dpjax.models import zoo
-from dpjax.ops import enlarge, jitter
+from dpjax.ops import enlarge, jitter, meanfield
 from dpjax.tasks import answer, class_names, task
 from dpjax.viz import overlays, palettes, panels
 
@@ -39,11 +40,14 @@ class Protocol:
         mirrors: whether each is seen mirrored, too.
         slides: whether the network sees windows that overlap by a third, instead of
             the image; there is one scale then.
+        crf: kernels of a dense CRF that has the last word, a name of
+            `meanfield.PUBLISHED`; "" for none.
     """
 
     scales: tuple[float, ...] = (1.0,)
     mirrors: bool = False
     slides: bool = False
+    crf: str = ""
 
 
 PROTOCOLS = {
@@ -54,6 +58,8 @@ PROTOCOLS = {
     # The usual one of later toolboxes.
     "scales": Protocol((0.5, 0.75, 1.0, 1.25, 1.5, 1.75), mirrors=True),
     "sliding": Protocol(slides=True),
+    # Chen et al., PAMI 2018.
+    "crf": Protocol(crf="deeplab_v2_resnet101"),
 }
 
 
@@ -83,6 +89,7 @@ class Segmentation(task.Task):
 
     kind: ClassVar[str] = "segmentation"
     best: ClassVar[str] = "miou"
+    example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
 
     classes: tuple[str, ...] = ()
@@ -95,7 +102,7 @@ class Segmentation(task.Task):
     hard_below: float = 0.0
     hard_least: int = 256
     loss_at: Literal["labels", "scores"] = "labels"
-    upsampling: enlarge.Mode = "align_corners"
+    upsampling: enlarge.Mode = "half_pixel"
     window: int = 512
     absent: metrics.Absent = "union"
 
@@ -331,7 +338,7 @@ class Segmentation(task.Task):
         """
         truth = record["labels"]
         valid = truth != label_files.IGNORE
-        told = self._told(truth.shape, output, protocol)
+        told = self._told(record["image"], output, protocol)
         count = output[0].shape[-1]
         _check_labels(record, count)
         matrix = confusion.confusion(truth[valid], told[valid], count)
@@ -419,7 +426,7 @@ class Segmentation(task.Task):
         """
         image, truth = record["image"], record["labels"]
         valid = truth != label_files.IGNORE
-        told = self._told(truth.shape, output, protocol)
+        told = self._told(image, output, protocol)
         colours = self._colours(output[0].shape[-1])
         wrong = np.where((told != truth) & valid, 255, 0).astype(np.uint8)
         parts = [
@@ -460,7 +467,7 @@ class Segmentation(task.Task):
         views = self.evaluation_input({"image": levels}, "", _PREDICTS)
 
         def finish(outputs: list[np.ndarray]) -> answer.Shown:
-            labels = self._told(levels.shape[:2], outputs, _PREDICTS)
+            labels = self._told(levels, outputs, _PREDICTS)
             colours = self._colours(outputs[0].shape[-1])
             shown = np.unique(labels)
             picture = overlays.with_legend(
@@ -473,19 +480,27 @@ class Segmentation(task.Task):
         return views, finish
 
     def _told(
-        self, size: tuple[int, int], outputs: Sequence[np.ndarray], protocol: str
+        self, image: np.ndarray, outputs: Sequence[np.ndarray], protocol: str
     ) -> np.ndarray:
         """The class of each pixel, int64 [h, w], from the scores of all views."""
-        rules = PROTOCOLS[protocol]
+        scores = self._scores(image.shape[:2], outputs, PROTOCOLS[protocol])
+        if PROTOCOLS[protocol].crf:
+            scores = _with_crf(scores[None], image[None], PROTOCOLS[protocol].crf)[0]
+        return np.argmax(np.asarray(scores), -1)
+
+    def _scores(
+        self, size: tuple[int, int], outputs: Sequence[np.ndarray], rules: Protocol
+    ) -> np.ndarray:
+        """Scores of all pixels: log-probabilities, or those of a single view."""
         if rules.slides:
-            return np.argmax(self._joined(size, outputs), -1)
+            return _logs(self._joined(size, outputs))
         whole = []
         for i, scores in enumerate(outputs):
             upright = scores[:, ::-1] if rules.mirrors and i % 2 else scores
             whole.append(enlarge.on_host(upright, size, self.upsampling))
         if len(whole) == 1:
-            return np.argmax(whole[0], -1)
-        return np.argmax(sum(map(_probabilities, whole)), -1)
+            return whole[0]
+        return _logs(sum(map(_probabilities, whole)))
 
     def _joined(
         self, size: tuple[int, int], outputs: Sequence[np.ndarray]
@@ -506,6 +521,11 @@ class Segmentation(task.Task):
 
     def _name(self, k: int) -> str:
         return class_names.name(self.classes, k)
+
+
+@functools.partial(jax.jit, static_argnames="kernels")
+def _with_crf(scores: jax.Array, images: jax.Array, kernels: str) -> jax.Array:
+    return meanfield.refine(scores, images, meanfield.PUBLISHED[kernels])
 
 
 def _views(image: np.ndarray, scale: float, mirrors: bool) -> Iterator[np.ndarray]:
@@ -530,6 +550,11 @@ def _places(shape: Sequence[int], window: int) -> list[tuple[slice, slice]]:
 def _probabilities(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores - scores.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
+
+
+def _logs(shares: np.ndarray) -> np.ndarray:
+    # A share of 0 stays the smallest, but finite: a CRF adds to it.
+    return np.log(np.maximum(shares, np.finfo(np.float32).tiny))
 
 
 def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:

@@ -42,6 +42,8 @@ class Task:
         kind: the task's name on the command line and in receipts.
         best: the summary entry that chooses the best checkpoint.
         best_is_high: whether a higher value of `best` is better.
+        example_metric: the entry of a row that tells good examples from bad ones.
+        example_metric_is_high: whether a higher value of it is better.
         protocols: names that `Evaluation.protocol` may take.
         answers_in_words: whether `request` ends in an `answer.Answer` instead of a
             picture.
@@ -50,6 +52,8 @@ class Task:
     kind: ClassVar[str]
     best: ClassVar[str]
     best_is_high: ClassVar[bool] = True
+    example_metric: ClassVar[str]
+    example_metric_is_high: ClassVar[bool] = True
     protocols: ClassVar[tuple[str, ...]]
     answers_in_words: ClassVar[bool] = False
 

@@ -172,7 +172,11 @@ def _update_of(module: nn.Module, tx: optax.GradientTransformation) -> Callable:
 
         def loss(params):
             outputs, changed = module.apply(
-                {"params": params, **fixed}, images, train=True, mutable=list(fixed)
+                {"params": params, **fixed},
+                images,
+                train=True,
+                mutable=list(fixed),
+                rngs={"dropout": jax.random.key(0)},
             )
             return jnp.mean(outputs.astype(jnp.float32) ** 2), changed
 

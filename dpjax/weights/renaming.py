@@ -7,7 +7,7 @@ need no rules: `weight` is a kernel or a scale, by what the network has at that 
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -48,6 +48,8 @@ class Layout:
         options: values of the network's options that this code base implies.
         refused: why weights of this code base are for no network here, None if they
             are for ours.
+        constants: regular expressions of names of arrays that the network has written
+            into it, to what gives them for a shape; a file with others is refused.
     """
 
     rules: Mapping[str, str]
@@ -55,6 +57,9 @@ class Layout:
     name: str = r"(.*)\.(.*)"
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     refused: str | None = None
+    constants: Mapping[str, Callable[[Sequence[int]], np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def path(self, module: str) -> str | None:
         """Returns where a module is here.
@@ -125,8 +130,8 @@ def read(
         without what is skipped.
 
     Raises:
-        DataError: names that no layout explains, arrays that are missing, or weights
-            of another function.
+        DataError: names that no layout explains, arrays that are missing, weights of
+            another function, or others than the network's where it has constants.
     """
     arrays = _without_prefix(arrays)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -150,6 +155,7 @@ def read(
         )
     if layouts[nearest].refused is not None:
         raise errors.DataError(f"{name} cannot be used: {layouts[nearest].refused}")
+    _check_constants(arrays, layouts[nearest])
     flat = {
         target: _convert(arrays[source], target, wanted[target].shape)
         for target, source in places.items()
@@ -178,7 +184,7 @@ def _places(
     """Where each array belongs, the names that are not understood, and the gaps."""
     places, unknown = {}, []
     for name in arrays:
-        if any(re.fullmatch(pattern, name) for pattern in layout.ignored):
+        if any(re.fullmatch(p, name) for p in (*layout.ignored, *layout.constants)):
             continue
         parts = re.fullmatch(layout.name, name)
         path = layout.path(parts[1]) if parts else None
@@ -196,6 +202,19 @@ def _places(
         if path not in places and not matching.is_skipped(path, skip)
     ]
     return places, unknown, missing
+
+
+def _check_constants(arrays: Mapping[str, np.ndarray], layout: Layout) -> None:
+    for name, array in arrays.items():
+        for pattern, make in layout.constants.items():
+            if re.fullmatch(pattern, name) and not np.allclose(
+                array, make(array.shape), atol=1e-6
+            ):
+                raise errors.DataError(
+                    f"The network has no array for {name} because it is constant in "
+                    "the published weights; in this file it has other values, so it "
+                    "was trained, and the network would not be the same."
+                )
 
 
 def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from dpjax import config, errors, tasks
 from dpjax.cli import convert
 from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
+from dpjax.ops import enlarge
 from dpjax.tasks import classification, restoration
 from dpjax.training import release
 from dpjax.weights import store
@@ -171,11 +173,34 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet, ca
     assert release.starting_variables(experiment, module) is not None
 
 
+@pytest.mark.torch
+def test_a_port_of_refinenet_becomes_weights_that_name_pixels(tmp_path):
+    torch = pytest.importorskip("torch")
+    from benchmarks import torch_refinenet
+
+    network = peers.randomise(torch_refinenet.OnMobileNet(8, 5))
+    source = tmp_path / "port.pth"
+    torch.save(network.state_dict(), source)
+    model = "refinenet_lw_mobilenet_v2"
+    words = ["--option", "num_classes=5", "path_widths=[8,8,8,8]"]
+    _, output = run(str(source), tmp_path, *words, model=model)
+    weights = store.load(output)
+    options = config.decode(weights.card["model"], config.TYPES).options
+    module = zoo.create_module(model, **options)
+    images = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
+    theirs = peers.output(network, np.asarray(layers.standardise(images, "imagenet")))
+    ours = jax.jit(module.apply)(weights.variables, images)
+    result = predictor.Predictor(output)(images[0])
+    large = enlarge.on_host(np.asarray(ours)[0], (33, 40), "half_pixel")
+    assert (result.maps["labels"] == large.argmax(-1)).mean() > 0.99
+    assert peers.relative_error(ours, theirs) < 1e-5
+
+
 @pytest.mark.parametrize(
     ("model", "words", "message"),
     [
         ("rednet10", ("--skip", "head/*"), "networks with a head"),
-        ("rednet10", ("--grey", "0.449", "0.226"), "networks that classify"),
+        ("rednet10", ("--grey", "0.449", "0.226"), "networks of three channels"),
         ("resnet50", ("--transposed",), "RED-Nets of MATLAB's Caffe"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_sound_set_with_its_peculiarities(folder, capsys):
     said = capsys.readouterr().out
     assert "6 images, 1 of them grey" in said
     assert "smallest 40x30, median 300x150, largest 300x451" in said
-    assert "1 pairs of equal pictures: 1.png = copy.jpg" in said
+    assert "equal pictures, 1 pairs: 1.png = copy.jpg" in said
     assert "1 images of one colour: red.png" in said
     assert "Everything is sound." in said
 

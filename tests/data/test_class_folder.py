@@ -134,6 +134,16 @@ def spoil(folder, what):
         (folder / "val").rename(folder / "valid")
         picture(folder / "validation" / "ant" / "0.png")
         return "two folders of the split 'val', validation is the second"
+    if what == "class beside splits":
+        picture(folder / "unused" / "0.png")
+        return r"named like splits \(train, val\) beside others \(unused\)"
+    if what == "capitals":
+        for name in ("train", "val"):
+            (folder / name).rename(folder / name.capitalize())
+        return r"named like splits \(Train, Val\)"
+    if what == "no train":
+        (folder / "train").rename(folder / "test")
+        return r"named like splits \(test, val\)\. Wanted train"
     raise AssertionError(what)
 
 
@@ -147,6 +157,9 @@ def spoil(folder, what):
         "no image",
         "damaged",
         "twice",
+        "class beside splits",
+        "capitals",
+        "no train",
     ],
 )
 def test_what_is_wrong_with_a_folder_is_named(folder, tmp_path, what):

@@ -95,7 +95,7 @@ def _peer(name, blocks):
         network = copy.deepcopy(network)
         _shorten(network, name, blocks)
     module = zoo.create_module(name, num_classes=10, blocks=blocks)
-    layout = layouts.BY_NETWORK[type(module.backbone).__name__]
+    layout = layouts.of(module)
     return network, renaming.variables(peers.arrays(network), module, layout)
 
 

@@ -219,6 +219,25 @@ def test_the_pyramid_has_the_deepest_map_of_each_stride():
         np.testing.assert_array_equal(pyramid[stride], maps[stage][1])
 
 
+def test_the_pyramid_has_all_stages_on_request():
+    images = _images(40, 33)
+    variables = {kind: tree["backbone"] for kind, tree in _peer()[1].items()}
+
+    def both(trunk, images):
+        return trunk.stages(images), trunk(images)
+
+    trunk = zoo.create_backbone("mobilenet_v2", width=NARROW, every_stage=True)
+    run = functools.partial(trunk.apply, method=both)
+    stages, pyramid = jax.jit(run, compiler_options=FAST)(variables, images)
+    assert list(pyramid) == [2, 4, 8, 16, 32]
+    flat = [(stride, x) for stride, maps in pyramid.items() for x in maps]
+    assert tuple(stride for stride, _ in flat) == STRIDES
+    for (_, ours), (_, wanted) in zip(flat, stages, strict=True):
+        np.testing.assert_array_equal(ours, wanted)
+    with pytest.raises(errors.UserError, match="Leave out every_stage"):
+        _module(every_stage=True)
+
+
 def test_features_of_the_plain_network_are_among_the_dilated_ones():
     images = _images(96, 104)
     last = {}

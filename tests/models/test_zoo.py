@@ -16,6 +16,7 @@ from dpjax.models import zoo
 
 RESTORATION = zoo.list_models("rednet*")
 BACKBONES = zoo.list_backbones()
+SEGMENTERS = zoo.list_segmenters()
 
 
 @pytest.mark.parametrize("name", RESTORATION)
@@ -33,7 +34,7 @@ def test_every_model_maps_images_to_images(name, options):
 
 
 def test_every_model_is_dense_or_a_classifier():
-    assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES}
+    assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES, *SEGMENTERS}
 
 
 @pytest.mark.parametrize("name", BACKBONES)

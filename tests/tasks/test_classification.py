@@ -243,6 +243,16 @@ def test_a_set_is_summarised_in_percent():
     assert task_of().best in got
 
 
+def test_the_worst_image_is_the_most_surprising_one():
+    task = task_of()
+    found = sorted(rows(), key=lambda row: row[task.example_metric])
+    assert not task.example_metric_is_high
+    assert found[-1]["nll"] == max(row["nll"] for row in rows())
+    assert task.example_metric in task.score(
+        {"label": 0}, "", None, SCORES[0], "single"
+    )
+
+
 def test_tables_tell_the_poorest_classes_and_the_most_frequent_confusions():
     tables = task_of().tables(rows())
     assert tables["classes"].header == ("class", "images", "top1", "top5")

@@ -80,6 +80,17 @@ def test_a_model_is_measured_on_all_devices():
         assert result.images == 16
 
 
+def test_networks_with_dropout_and_statistics_can_be_measured():
+    found = speed.measure_model(
+        "mobilenet_v2",
+        size=(32, 32),
+        batch_size=8,
+        options={"width": 0.25, "num_classes": 3, "dropout": 0.5},
+        repeats=1,
+    )
+    assert min(found["training"].seconds) > 0
+
+
 def test_a_batch_the_devices_cannot_share_is_refused():
     with pytest.raises(errors.UserError, match="multiple of the 8 devices, got 12"):
         speed.measure_model("rednet10", size=(8, 8), batch_size=12)

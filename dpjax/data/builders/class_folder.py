@@ -57,7 +57,7 @@ class Labelled(image_set.ImageSet, skip_registration=True):
         """
         image_files.check_folder(folder)
         tops = [path.name for path in _visible(folder)]
-        self.has_split_folders = "train" in tops and set(tops) <= set(_SPLITS)
+        self.has_split_folders = _are_splits(folder, tops)
         if self.has_split_folders:
             found = {}
             for top in tops:
@@ -194,6 +194,22 @@ def _is_image(path: pathlib.Path) -> bool:
 
 def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _are_splits(folder: pathlib.Path, tops: list[str]) -> bool:
+    """Whether the folders are splits; they must not be splits and classes at once."""
+    named = [top for top in tops if top.lower() in _SPLITS]
+    if not named:
+        return False
+    other = [top for top in tops if top not in _SPLITS]
+    if other or "train" not in tops:
+        raise errors.DataError(
+            f"{folder} has folders that are named like splits ({', '.join(named)})"
+            + (f" beside others ({', '.join(other[:_SHOWN])})" if other else "")
+            + ". Wanted train and val or test, written like this and nothing else, or "
+            "classes only: rename or move what does not belong."
+        )
+    return True
 
 
 def _check_new(folder: pathlib.Path, top: str, found: dict[str, Classes]) -> None:

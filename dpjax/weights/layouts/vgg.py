@@ -3,8 +3,15 @@
 from dpjax.weights import renaming
 
 
-def _features(has_norm: bool) -> dict[str, str]:
-    """Both count the layers, also those without weights."""
+def features(has_norm: bool) -> dict[str, str]:
+    """Returns the rules of the convolutions: both count also layers without weights.
+
+    Args:
+        has_norm: whether batch normalisations are among the layers.
+
+    Returns:
+        Rules of a `renaming.Layout`.
+    """
     rules, place = {}, 0
     for stage, count in enumerate((2, 2, 3, 3, 3), 1):
         for i in range(1, count + 1):
@@ -29,7 +36,7 @@ _TIMM = {
 
 LAYOUTS = {
     f"{name}{'_bn' if has_norm else ''}": renaming.Layout(
-        {**_features(has_norm), **heads}
+        {**features(has_norm), **heads}
     )
     for name, heads in (("torchvision", _TORCHVISION), ("timm", _TIMM))
     for has_norm in (False, True)

@@ -77,12 +77,15 @@ for _kind, _branch, _ours in (
     _ADEMXAPP[rf"{_kind}(\d)b(\d+)_branch{_branch}"] = rf"backbone/b\1_\2/{_ours}"
 _MXNET_NAME = r"(?:arg:|aux:)?(.*?)_(weight|bias|gamma|beta|moving_mean|moving_var)"
 
+_FCN = {**_ADEMXAPP, r"conv6a": r"decoder/conv", r"linear\d+": r"decoder/head"}
+_AUTHORS = {"pool_pad": "same", "dilate_first": False}
+
 LAYOUTS = {
     "ademxapp": renaming.Layout(
         _ADEMXAPP,
         ignored=(),
         name=_MXNET_NAME,
-        options={"pool_pad": "same", "dilate_first": False},
+        options=_AUTHORS,
     ),
     # Its one network is A1.
     "psa": renaming.Layout(_PSA, options={"halving": "conv", "dilate_first": False}),
@@ -91,4 +94,7 @@ LAYOUTS = {
         _wider(r"\.0"), options={"pool_pad": "symmetric", "dilate_first": True}
     ),
     "inplace_abn": renaming.Layout(_wider(""), refused=_ABN),
+}
+FCN_LAYOUTS = {
+    "ademxapp": renaming.Layout(_FCN, ignored=(), name=_MXNET_NAME, options=_AUTHORS),
 }
