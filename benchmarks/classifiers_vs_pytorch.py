@@ -22,9 +22,6 @@ from dpjax.models import zoo
 from dpjax.tasks import classification
 from dpjax.weights import layouts, renaming
 
-# Sides of the images of each network's paper; 224 for the others.
-_SIDES = {"wide_resnet_f": 56}
-
 
 def main() -> None:
     """Measures, prints a table and writes the record."""
@@ -77,7 +74,7 @@ def pair(
     Returns:
         The pair, with equal parameters and statistics.
     """
-    side = side or _SIDES.get(name, 224)
+    side = side or zoo.published_side(name)
     run = config.Experiment(
         task=classification.Classification(side=side, jitter=0.0, lighting=0.0),
         model=config.Model(name, options, compute_dtype=dtype),

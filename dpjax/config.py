@@ -32,6 +32,10 @@ class Model:
     )
     compute_dtype: ComputeDtype = "float32"
 
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        return f"{self.name}({options})" if options else self.name
+
 
 @dataclasses.dataclass(frozen=True)
 class Data:

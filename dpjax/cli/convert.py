@@ -6,7 +6,9 @@ python -m dpjax convert refinenet101 port.pth -o name.safetensors --config voc.p
 """
 
 import dataclasses
+import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +21,19 @@ from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
 from dpjax.tasks import classification, restoration, segmentation
-from dpjax.weights import importers, layouts, matching, renaming, store
+from dpjax.weights import (
+    grey_stems,
+    importers,
+    layouts,
+    matching,
+    renaming,
+    store,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Writes weights of PyTorch, MXNet or Caffe as safetensors with a card.
+    """Writes weights of PyTorch, or arrays of other frameworks, as ours with a card.
 
     No code of the file is run.  Networks that classify are read under the names of
     timm, torchvision and the public wide ResNets, those that score every pixel under
@@ -33,15 +42,20 @@ class Options:
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
-        source: .pth or .pt of torch.save, .safetensors, or .npz; for a RED-Net also
-            with arrays in the layout of Caffe (conv1_w, conv1_b or conv1/0, conv1/1).
+        source: .pth or .pt of torch.save, .safetensors, or .npz; for weights of MXNet
+            or Caffe an .npz of their arrays under their names (for a RED-Net conv1_w,
+            conv1_b or conv1/0, conv1/1).
         output: the .safetensors file to write.
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
         config: config file whose task the weights serve; default is denoising, or
             classification or segmentation of classes without names.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
-            number of classes differs.
+            number of classes differs; training can start from such weights, nothing
+            else takes them.
+        grey: the file is of a network that sees one grey channel, minus MEAN, divided
+            by DEVIATION, for images in [0, 1]; ours gives its scores on grey images,
+            and takes colours too. ImageNet's are often 0.449 0.226.
         transposed: exchange height and width of the kernels, for networks trained with
             MATLAB's Caffe.
         half: store 16 bits a number.
@@ -54,6 +68,9 @@ class Options:
     option: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     skip: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
+    grey: Annotated[
+        tuple[float, float] | None, tyro.conf.arg(metavar="MEAN DEVIATION")
+    ] = None
     transposed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
@@ -82,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task
+    fresh = matching.skipped(variables, options.skip)
     card = {
         "name": options.output.stem,
         "model": config.encode(config.Model(options.model, chosen)),
@@ -89,14 +107,19 @@ def main(arguments: Sequence[str]) -> int:
         "config": None,
         "scores": [],
         "trained_on": f"unknown: converted from {options.source.name}",
+        "source_sha256": _sha256(options.source),
+        "fresh": fresh,
+        "grey": options.grey,
         "licence": options.licence,
     }
     card = store.save(options.output, variables, card, half=options.half)
-    count = sum(array.size for array in jax.tree.leaves(variables))
+    count = sum(array.size for array in jax.tree.leaves(variables["params"]))
     print(
         f"{options.output}: {options.model}, {count:,} parameters, sha256 "
         f"{card['sha256'][:12]}"
     )
+    if fresh:
+        print(f"fresh, to be trained (--init-from): {', '.join(fresh)}")
     return 0
 
 
@@ -109,11 +132,22 @@ def _restorer(
             f"--skip is for networks with a head, got it for {options.model}. Leave it "
             "out."
         )
+    if options.grey is not None:
+        raise errors.UserError(
+            f"--grey is for networks of three channels, got it for {options.model}. "
+            "Leave it out: its channels follow from the file."
+        )
     variables = importers.rednet_variables(arrays, transposed=options.transposed)
     channels = variables["params"]["conv1"]["kernel"].shape[2]
     chosen.setdefault("channels", channels)
     module = zoo.create_module(options.model, **chosen)
-    store.check_matches(variables, module, name=str(options.source))
+    store.check_matches(
+        variables,
+        module,
+        name=str(options.source),
+        network=str(config.Model(options.model, chosen)),
+        advice=_advice,
+    )
     return variables, restoration.Restoration(space="rgb" if channels == 3 else "gray")
 
 
@@ -129,13 +163,64 @@ def _scorer(
     module, fresh = zoo.create_model(options.model, **chosen)
     names = layouts.of(module)
     skip = options.skip
-    variables = renaming.variables(arrays, module, names, skip=skip)
-    store.check_matches(variables, module, skip=skip, name=str(options.source))
+    told = {
+        "skip": skip,
+        "name": str(options.source),
+        "network": str(config.Model(options.model, chosen)),
+    }
+    layout, variables = renaming.read(arrays, module, names, **told)
+    _warn(options.model, chosen, layout, names[layout].options)
+    if options.grey is not None:
+        variables = grey_stems.spread(variables, module, *options.grey)
+    store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     if module.is_dense:
         upsampling = "align_corners" if module.align_corners else "half_pixel"
         return variables, segmentation.Segmentation(upsampling=upsampling)
-    return variables, classification.Classification()
+    side = zoo.published_side(options.model)
+    return variables, classification.Classification(side=side)
+
+
+def _warn(
+    model: str, chosen: Mapping[str, Any], layout: str, implied: Mapping[str, Any]
+) -> None:
+    """Tells where the code that names arrays so computes something else."""
+    ours = {**zoo.list_options(model), **chosen}
+    others = {k: v for k, v in implied.items() if ours.get(k, v) != v}
+    if others:
+        words = " ".join(f"{k}={str(v).lower()}" for k, v in others.items())
+        print(
+            f"warning: the code with these names, {layout}, has other options; to "
+            f"compute what it does: --option {words}",
+            file=sys.stderr,
+        )
+
+
+def _advice(difference: matching.Difference) -> str:
+    """What to change on the command line."""
+    text = "Name the network that the file was made for, with its options"
+    pairs = list(
+        zip(difference.given.values(), difference.wanted.values(), strict=True)
+    )
+    if len(difference.folders) != 1 or not all(a and b for a, b in pairs):
+        return text + "."
+    (folder,) = difference.folders
+    if "head" in folder.split("/"):
+        text += (
+            f", as in --option num_classes={pairs[0][0][-1]}; or give it a fresh, "
+            f'untrained head: --skip "{folder}"'
+        )
+    elif all((a[2:3], b[2:3]) == ((1,), (3,)) for a, b in pairs):
+        text += (
+            "; or, if that sees grey images, say how it standardises them: --grey MEAN "
+            "DEVIATION"
+        )
+    return text + "."
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parse(text: str) -> tuple[str, Any]:

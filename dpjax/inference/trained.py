@@ -54,8 +54,8 @@ def load(
         Network, weights, task.
 
     Raises:
-        UserError: no such weights, a card that lacks something, or weights of another
-            shape.
+        UserError: no such weights, a card that lacks something, weights of another
+            shape, or some that were never trained.
         StorageError: the file is damaged.
     """
     if not isinstance(weights, store.Weights):
@@ -67,6 +67,11 @@ def load(
             f"The card of {card.get('name', 'these weights')} lacks "
             f"{' and '.join(missing)}. Save the weights with a complete card."
         )
+    if card.get("fresh"):
+        raise errors.UserError(
+            f"{card['name']} was never trained as a whole: {', '.join(card['fresh'])} "
+            "are random since it was converted. Train from it: --init-from."
+        )
     types = config.TYPES + tasks.TYPES
     model = config.decode(card["model"], types)
     if compute_dtype is not None:
@@ -74,7 +79,13 @@ def load(
     module = zoo.create_module(
         model.name, compute_dtype=model.compute_dtype, **model.options
     )
-    store.check_matches(weights.variables, module)
+    store.check_matches(
+        weights.variables,
+        module,
+        name=card["name"],
+        network=f"the {model} of their card",
+        advice=lambda difference: "Take the card that was written with the weights.",
+    )
     trained_by = card.get("config")
     return Trained(
         name=card["name"],

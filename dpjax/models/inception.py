@@ -163,27 +163,6 @@ def _join(maps: Sequence[jax.Array]) -> jax.Array:
     return jnp.concatenate(maps, axis=-1)
 
 
-def check_blocks(network: str, blocks: Sequence[int]) -> None:
-    """Refuses counts of blocks that are no network.
-
-    Args:
-        network: its name, for the message.
-        blocks: how often each of the three blocks is repeated.
-
-    Raises:
-        UserError: anything but three positive integers.
-    """
-    is_sequence = isinstance(blocks, Sequence) and not isinstance(blocks, str)
-    if (
-        not is_sequence
-        or len(blocks) != 3
-        or not all(type(n) is int and n > 0 for n in blocks)
-    ):
-        raise errors.UserError(
-            f"{network} wants three positive counts of blocks, got {blocks!r}."
-        )
-
-
 def check_images(network: str, images: jax.Array) -> None:
     """Refuses images of which no pixel would be left.
 

@@ -78,7 +78,7 @@ class InceptionResNetV2(nn.Module):
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""
         super().__post_init__()
-        inception.check_blocks("InceptionResNetV2", self.blocks)
+        layers.check_blocks("InceptionResNetV2", self.blocks, 3)
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> dict[int, jax.Array]:

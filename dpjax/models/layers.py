@@ -73,6 +73,29 @@ def standardise(images: jax.Array, style: InputStyle) -> jax.Array:
     raise errors.unknown_name("input style", style, InputStyle.__args__)
 
 
+def check_blocks(network: str, blocks: Sequence[int], stages: int) -> None:
+    """Refuses counts of blocks that are no network.
+
+    Args:
+        network: its name, for the message.
+        blocks: how many there are in each stage.
+        stages: how many stages there are.
+
+    Raises:
+        UserError: anything but so many positive integers.
+    """
+    is_sequence = isinstance(blocks, Sequence) and not isinstance(blocks, str)
+    if (
+        not is_sequence
+        or len(blocks) != stages
+        or not all(type(count) is int and count > 0 for count in blocks)
+    ):
+        raise errors.UserError(
+            f"{network} wants {stages} positive counts of blocks, one for each stage, "
+            f"got {blocks!r}."
+        )
+
+
 def conv(
     features: int,
     kernel: int | tuple[int, int],

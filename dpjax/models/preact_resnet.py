@@ -54,6 +54,7 @@ class PreActResNet(nn.Module):
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""
         super().__post_init__()
+        layers.check_blocks("PreActResNet", self.blocks, len(_STAGES))
         if self.output_stride not in (8, 16, 32):
             raise errors.UserError(
                 "PreActResNet wants output_stride 8, 16 or 32, got "
@@ -61,13 +62,6 @@ class PreActResNet(nn.Module):
             )
         if self.stem not in Stem.__args__:
             raise errors.unknown_name("stem", self.stem, Stem.__args__)
-        if len(self.blocks) != len(_STAGES) or not all(
-            isinstance(count, int) and count > 0 for count in self.blocks
-        ):
-            raise errors.UserError(
-                "PreActResNet wants the units of four stages, such as (3, 4, 6, 3), "
-                f"got {self.blocks!r}."
-            )
         if self.width <= 0 or self.width * _STEM % 1:
             raise errors.UserError(
                 f"PreActResNet wants a width of which {_STEM} times is a whole number, "

@@ -53,6 +53,7 @@ class ResNet(nn.Module):
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""
         super().__post_init__()
+        layers.check_blocks("ResNet", self.blocks, len(_STAGES))
         if self.output_stride not in (8, 16, 32):
             raise errors.UserError(
                 f"ResNet wants output_stride 8, 16 or 32, got {self.output_stride}."

@@ -10,6 +10,7 @@ import fnmatch
 import functools
 import inspect
 import math
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -107,6 +108,16 @@ _DROPOUTS = {
     "mobilenet_v2": mobilenet.DROPOUT,
     "vgg16": vgg.DROPOUT,
     "vgg16_bn": vgg.DROPOUT,
+}
+# Sides of the images that classifiers were published with, pixels; 224 for the others.
+_USUAL_SIDE = 224
+_SIDES = {
+    "inception_resnet_v2": 299,
+    "inception_v4": 299,
+    "wide_resnet_c": 112,
+    "wide_resnet_d": 112,
+    "wide_resnet_e": 112,
+    "wide_resnet_f": 56,
 }
 
 
@@ -297,6 +308,11 @@ _MODELS = {**_RESTORATION, **_CLASSIFIERS, **_SEGMENTERS}
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
 _SCALARS = {bool: (bool,), int: (int,), float: (int, float)}  # True is no int here
+# What options of these names may be, wherever they are numbers.
+_RULES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "num_classes": ("at least 1", lambda count: count >= 1),
+    "dropout": ("a share from 0 to below 1", lambda share: 0 <= share < 1),
+}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -350,6 +366,23 @@ def list_options(name: str) -> dict[str, Any]:
     if name not in _MODELS:
         raise errors.unknown_name("model", name, _MODELS)
     return {p.name: p.default for p in _options(name, _MODELS[name])}
+
+
+def published_side(name: str) -> int:
+    """Returns the side of the images that a classifier was published with.
+
+    Args:
+        name: a name of `list_backbones`.
+
+    Returns:
+        Pixels; training crops of the paper, and what its scores are measured by.
+
+    Raises:
+        UserError: unknown name, with the nearest ones.
+    """
+    if name not in _BACKBONES:
+        raise errors.unknown_name("backbone", name, _BACKBONES)
+    return _SIDES.get(name, _USUAL_SIDE)
 
 
 def create_module(
@@ -443,11 +476,21 @@ def _check(
     for option, value in options.items():
         if option not in kinds:
             raise errors.unknown_name(f"option of {name}", option, kinds)
-        kind = kinds[option]
-        if kind in _SCALARS and type(value) not in _SCALARS[kind]:
-            raise errors.UserError(
-                f"Option {option} of {name} wants {kind.__name__}, got {value!r}."
-            )
+        _check_value(f"{option} of {name}", kinds[option], option, value)
+
+
+def _check_value(what: str, kind: Any, option: str, value: Any) -> None:
+    if typing.get_origin(kind) is typing.Literal and value not in kind.__args__:
+        raise errors.unknown_name(what, str(value), kind.__args__)
+    if kind not in _SCALARS:
+        return
+    if type(value) not in _SCALARS[kind]:
+        raise errors.UserError(f"Option {what} wants {kind.__name__}, got {value!r}.")
+    if kind is float and not math.isfinite(value):
+        raise errors.UserError(f"Option {what} wants a finite number, got {value!r}.")
+    wanted, holds = _RULES.get(option, ("", lambda value: True))
+    if not holds(value):
+        raise errors.UserError(f"Option {what} wants {wanted}, got {value!r}.")
 
 
 def create_model(

@@ -40,7 +40,14 @@ def starting_variables(
             )
         return None
     weights = store.load(experiment.init_from)
-    store.check_matches(weights.variables, module, skip=skip, name=experiment.init_from)
+    store.check_matches(
+        weights.variables,
+        module,
+        skip=skip,
+        name=experiment.init_from,
+        network=str(experiment.model),
+        advice=_advice,
+    )
     if not skip:
         return weights.variables
     example = zoo.example_input(module)
@@ -50,6 +57,18 @@ def starting_variables(
         jnp.zeros(example.shape, example.dtype),
     )
     return matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
+
+
+def _advice(difference: matching.Difference) -> str:
+    text = (
+        "Build the model with the name and options the weights were trained with "
+        "(their card has them)"
+    )
+    if difference.folders:
+        text += (
+            f". To train new layers on top of them: init_skip={difference.folders!r}"
+        )
+    return text + "."
 
 
 def write_run_weights(

@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import safetensors
-from safetensors import numpy as safetensors_numpy
 
 from dpjax import errors
 from dpjax.weights import torch_files
@@ -31,6 +31,25 @@ _NAMES = (
     ),
 )
 _KERNELS = ("weight", "w", "0")
+# Types of safetensors that say nothing to NumPy by themselves.
+_TYPES = {
+    "BF16": np.dtype(jnp.bfloat16),
+    "BOOL": np.dtype(np.bool_),
+    "F8_E4M3": np.dtype(jnp.float8_e4m3fn),
+    "F8_E5M2": np.dtype(jnp.float8_e5m2),
+}
+_LETTERS = {"F": "f", "I": "i", "U": "u"}
+_ELSEWHERE = {
+    ".params": (
+        "MXNet",
+        "numpy.savez(path, **{k: v.asnumpy() for k, v in mxnet.nd.load(file).items()})",
+    ),
+    ".caffemodel": (
+        "Caffe",
+        "numpy.savez(path, **{f'{k}_{w}': b.data for k, v in net.params.items() for "
+        "w, b in zip('wb', v)})",
+    ),
+}
 _FLIP = np.s_[:, :, ::-1, ::-1]
 
 
@@ -38,24 +57,31 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Returns the named arrays of a file of another framework; runs no code of it.
 
     Args:
-        path: .safetensors; .npz; anything else is read as a file of torch.save.
+        path: .safetensors; .npz; anything but a file of MXNet or Caffe is read as one
+            of torch.save.
 
     Returns:
         Names to arrays.
 
     Raises:
-        UserError: no such file.
+        UserError: no such file, or one that only MXNet or Caffe can read.
         DataError: the file is damaged, or holds objects instead of arrays.
         StorageError: the file cannot be read.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise errors.UserError(f"{path} does not exist, or is no file.")
+    if path.suffix in _ELSEWHERE:
+        framework, call = _ELSEWHERE[path.suffix]
+        raise errors.UserError(
+            f"{path} is by its name a file of {framework}, which only {framework} "
+            f"reads. Save its arrays there as .npz: {call}"
+        )
     if path.suffix not in (".safetensors", ".npz"):
         return torch_files.read(path)
     try:
         if path.suffix == ".safetensors":
-            return safetensors_numpy.load(path.read_bytes())
+            return _safetensors(path.read_bytes())
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except OSError as error:
@@ -73,6 +99,23 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
             f"{path} is damaged, or holds objects instead of arrays: {error}. Write it "
             "again, from plain arrays."
         ) from error
+
+
+def _safetensors(data: bytes) -> dict[str, np.ndarray]:
+    """As `safetensors.numpy.load`, which knows no bfloat16."""
+    return {
+        name: np.frombuffer(entry["data"], _dtype(entry["dtype"])).reshape(
+            entry["shape"]
+        )
+        for name, entry in safetensors.deserialize(data)
+    }
+
+
+def _dtype(name: str) -> np.dtype:
+    """ "F32" and the like; numbers are little-endian in every file."""
+    if name in _TYPES:
+        return _TYPES[name]
+    return np.dtype(f"<{_LETTERS[name[0]]}{int(name[1:]) // 8}")
 
 
 def rednet_variables(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,38 @@ from dpjax import errors
 from dpjax.models import zoo
 
 _SHOWN = 12  # lines of the two trees; hundreds would hide the first
+_MOST_FOLDERS = 3  # of new layers; what differs in more is another network
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Where the arrays of weights and of a network differ.
+
+    Attributes:
+        given: shapes in the file by path, None where an array is missing.
+        wanted: shapes in the network, likewise, of the same paths.
+        folders: patterns of all of them, such as "head/*", if new layers explain the
+            difference; empty if it is another network.
+    """
+
+    given: Mapping[str, tuple[int, ...] | None]
+    wanted: Mapping[str, tuple[int, ...] | None]
+    folders: tuple[str, ...]
+
+
+def advise(difference: Difference) -> str:
+    """Returns what a program that builds networks can do about a difference.
+
+    Args:
+        difference: between weights and network.
+
+    Returns:
+        One or two sentences.
+    """
+    text = "Build the network with the name and options the weights were made for."
+    if difference.folders:
+        text += f" To leave out layers of them: skip={difference.folders!r}."
+    return text
 
 
 def check_matches(
@@ -22,6 +54,8 @@ def check_matches(
     *,
     skip: Sequence[str] = (),
     name: str = "the weights",
+    network: str | None = None,
+    advice: Callable[[Difference], str] = advise,
 ) -> None:
     """Raises if arrays of the weights and of the network differ in path or shape.
 
@@ -30,6 +64,8 @@ def check_matches(
         module: the network that shall use them.
         skip: patterns of paths that may differ, such as "head/*".
         name: of the weights, for the message.
+        network: what the message calls the network; None takes `describe`'s name.
+        advice: says what the caller's user can do about it.
 
     Raises:
         UserError: both trees, where they differ, and the way out.
@@ -49,18 +85,19 @@ def check_matches(
     ]
     if len(wrong) > _SHOWN:
         lines.append(f"  ... and {len(wrong) - _SHOWN} more")
-    folders = sorted({_short(p).rsplit("/", 1)[0] + "/*" for p in wrong})
+    folders = tuple(sorted({_short(p).rsplit("/", 1)[0] + "/*" for p in wrong}))
+    is_other = len(folders) > _MOST_FOLDERS or len(wrong) == len(paths)
+    difference = Difference(
+        {p: given.get(p) for p in wrong},
+        {p: wanted.get(p) for p in wrong},
+        () if is_other else folders,
+    )
     raise errors.UserError(
-        f"Cannot load {name} into {describe(module)}: {len(wrong)} of {len(paths)} "
-        f"arrays differ:\n  {'path':<{width}}  {'in the file':<20}  in the model\n"
+        f"Cannot load {name} into {network or describe(module)}: {len(wrong)} of "
+        f"{len(paths)} arrays differ:\n"
+        f"  {'path':<{width}}  {'in the file':<20}  in the model\n"
         + "\n".join(lines)
-        + "\nBuild the model with the name and options the weights were trained with "
-        "(their card has them)"
-        + (
-            f". To train new layers on top of them: init_skip={tuple(folders)!r}."
-            if len(folders) <= 3 and len(wrong) < len(paths)
-            else "."
-        )
+        + f"\n{advice(difference)}"
     )
 
 
@@ -95,6 +132,20 @@ def merge(
     )
 
 
+def skipped(variables: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
+    """Returns the paths of the arrays that patterns leave out.
+
+    Args:
+        variables: collections of a network.
+        skip: patterns of paths, such as "head/*".
+
+    Returns:
+        Paths, those of parameters without the collection: "head/fc/kernel".
+    """
+    flat = traverse_util.flatten_dict(variables, sep="/")
+    return [_short(path) for path in flat if is_skipped(path, skip)]
+
+
 def describe(module: nn.Module) -> str:
     """Returns a network as its class and the options that are not the defaults.
 
@@ -102,10 +153,10 @@ def describe(module: nn.Module) -> str:
         module: a network of the zoo.
 
     Returns:
-        For example "RedNet(depth=20, channels=3)".
+        For example "RedNet(depth=20, channels=3)", on one line whatever it is made of.
     """
     changed = [
-        f"{f.name}={getattr(module, f.name)!r}"
+        f"{f.name}={_value(getattr(module, f.name))}"
         for f in dataclasses.fields(module)
         if f.name not in ("parent", "name", "dtype")
         and getattr(module, f.name) != f.default
@@ -124,6 +175,10 @@ def is_skipped(path: str, skip: Sequence[str]) -> bool:
         True if one of them fits.
     """
     return any(fnmatch.fnmatch(p, s) for s in skip for p in (path, _short(path)))
+
+
+def _value(value: Any) -> str:
+    return describe(value) if isinstance(value, nn.Module) else repr(value)
 
 
 def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -45,6 +45,9 @@ class Layout:
             that fits the whole name is taken.
         ignored: regular expressions of names that say nothing about the network.
         name: regular expression of a whole name; its groups are module and leaf.
+        options: values of the network's options that this code base implies.
+        refused: why weights of this code base are for no network here, None if they
+            are for ours.
         constants: regular expressions of names of arrays that the network has written
             into it, to what gives them for a shape; a file with others is refused.
     """
@@ -52,6 +55,8 @@ class Layout:
     rules: Mapping[str, str]
     ignored: tuple[str, ...] = (r".*\.num_batches_tracked",)
     name: str = r"(.*)\.(.*)"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    refused: str | None = None
     constants: Mapping[str, Callable[[Sequence[int]], np.ndarray]] = dataclasses.field(
         default_factory=dict
     )
@@ -81,6 +86,32 @@ def variables(
 ) -> dict[str, Any]:
     """Returns a network's variables from the arrays of a public checkpoint.
 
+    Args:
+        arrays: as for `read`.
+        module: as for `read`.
+        layouts: as for `read`.
+        skip: as for `read`.
+
+    Returns:
+        {"params": ..., "batch_stats": ...}, float32, without what is skipped.
+
+    Raises:
+        DataError: as `read`.
+    """
+    return read(arrays, module, layouts, skip=skip)[1]
+
+
+def read(
+    arrays: Mapping[str, np.ndarray],
+    module: nn.Module,
+    layouts: Mapping[str, Layout],
+    *,
+    skip: Sequence[str] = (),
+    name: str = "the weights",
+    network: str | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Returns whose names the arrays of a public checkpoint have, and the variables.
+
     Kernels (out, in, h, w) become (h, w, in, out), matrices are transposed; a 1x1
     convolution may stand for a matrix, a matrix of flattened maps for a convolution.
 
@@ -91,13 +122,16 @@ def variables(
         layouts: what the names may follow, by the name of the layout.
         skip: patterns of our paths that the checkpoint may have or lack, such as
             "head/*"; `matching.merge` fills them with fresh values.
+        name: of the weights, for the message.
+        network: what the message calls the network; None takes the name of its class.
 
     Returns:
-        {"params": ..., "batch_stats": ...}, float32, without what is skipped.
+        The name of the layout, and {"params": ..., "batch_stats": ...}, float32,
+        without what is skipped.
 
     Raises:
-        DataError: names that no layout explains, arrays that are missing, or others
-            than the network's where it has constants.
+        DataError: names that no layout explains, arrays that are missing, weights of
+            another function, or others than the network's where it has constants.
     """
     arrays = _without_prefix(arrays)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
@@ -105,24 +139,28 @@ def variables(
     attempts = {
         name: _places(arrays, wanted, layout, skip) for name, layout in layouts.items()
     }
-    name, (places, unknown, missing) = min(
+    nearest, (places, unknown, missing) = min(
         attempts.items(), key=lambda item: len(item[1][1]) + len(item[1][2])
     )
     if unknown or missing:
         lines = _lines("not part of the network", unknown)
         lines += _lines("missing in the file", missing)
         raise errors.DataError(
-            f"These are not the arrays of {type(module).__name__} as "
-            f"{' or '.join(layouts)} names them; nearest is {name}:\n"
+            f"The arrays of {name} are not those of "
+            f"{network or matching.describe(module)} as {' or '.join(layouts)} names "
+            f"them; nearest is {nearest}:\n"
             + "\n".join(lines)
-            + "\nName the network that the file was made for, with its options."
+            + "\nName the network that the file was made for, with its options"
+            + _folders(missing if not unknown else ())
         )
-    _check_constants(arrays, layouts[name])
+    if layouts[nearest].refused is not None:
+        raise errors.DataError(f"{name} cannot be used: {layouts[nearest].refused}")
+    _check_constants(arrays, layouts[nearest])
     flat = {
         target: _convert(arrays[source], target, wanted[target].shape)
         for target, source in places.items()
     }
-    return traverse_util.unflatten_dict(flat, sep="/")
+    return nearest, traverse_util.unflatten_dict(flat, sep="/")
 
 
 def _without_prefix(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -193,6 +231,14 @@ def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray
         elif array.ndim == 2:
             array = array.T
     return np.ascontiguousarray(array)
+
+
+def _folders(missing: Sequence[str]) -> str:
+    """The end of the sentence: what may be skipped, if little is missing."""
+    folders = sorted({path.split("/")[1] + "/*" for path in missing})
+    if len(folders) != 1 or folders == ["backbone/*"]:
+        return "."
+    return f'; or skip "{folders[0]}" to give it fresh arrays there.'
 
 
 def _lines(what: str, names: Sequence[str]) -> list[str]:

@@ -97,6 +97,22 @@ class _Call:
         return self._function(*arguments)
 
 
+class _Storage:
+    """Numbers of the file; tensors are parts of these, never of other tensors.
+
+    A tensor may show one number many times: bounds that hold for what it shows would
+    reach beyond what there is.
+    """
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: np.ndarray):
+        object.__setattr__(self, "numbers", numbers)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise pickle.UnpicklingError("a pickle may not change what it refers to")
+
+
 class _Reader(pickle.Unpickler):
     """Unpickles plain values and tensors; refuses every other name."""
 
@@ -127,30 +143,36 @@ class _Reader(pickle.Unpickler):
             "torch.save(model.state_dict(), path)."
         )
 
-    def persistent_load(self, pid: Any) -> np.ndarray:
+    def persistent_load(self, pid: Any) -> _Storage:
         if self._storage is None or not isinstance(pid, tuple) or pid[0] != "storage":
             raise pickle.UnpicklingError(f"unknown reference {pid!r}")
-        return self._storage(*pid[1:])
+        return _Storage(self._storage(*pid[1:]))
 
 
 def _tensor(
-    storage: np.ndarray,
+    storage: _Storage,
     offset: int,
     size: tuple[int, ...],
     stride: tuple[int, ...],
     *_: Any,
 ) -> np.ndarray:
     """The part of a storage that a tensor shows, as PyTorch's rebuild function."""
+    if not isinstance(storage, _Storage):
+        raise pickle.UnpicklingError("a tensor is made of something else than numbers")
+    numbers = storage.numbers
+    if not all(type(n) is int for n in (offset, *size, *stride)):
+        # Integers of NumPy would wrap around in the sums below.
+        raise pickle.UnpicklingError("a tensor is placed by something else than int")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     count = math.prod(size)
     if count and (
         min(offset, *size, *stride, 0) < 0
-        or last >= storage.size
-        or count > storage.size  # an expanded tensor could fill the memory
+        or last >= numbers.size
+        or count > numbers.size  # an expanded tensor could fill the memory
     ):
         raise pickle.UnpicklingError("a tensor reaches beyond its storage")
-    steps = [s * storage.itemsize for s in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, steps)
+    steps = [s * numbers.itemsize for s in stride]
+    return np.lib.stride_tricks.as_strided(numbers[offset:], size, steps)
 
 
 def _read_zip(file: io.BufferedIOBase, path: pathlib.Path) -> Any:

@@ -1,5 +1,8 @@
 """The converter writes weights that predictor and training accept."""
 
+import hashlib
+import pathlib
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
 from dpjax.ops import enlarge
 from dpjax.tasks import classification, restoration
+from dpjax.training import release
 from dpjax.weights import store
 from tests import peers
 
@@ -46,6 +50,9 @@ def test_a_card_rebuilds_network_and_task(tmp_path, source, capsys):
     weights = store.load(output)
     assert weights.card["sha256"][:12] in capsys.readouterr().out
     assert weights.card["licence"] == "MIT"
+    assert weights.card["fresh"] == []
+    content = pathlib.Path(source).read_bytes()
+    assert weights.card["source_sha256"] == hashlib.sha256(content).hexdigest()
     types = config.TYPES + tasks.TYPES
     model = config.decode(weights.card["model"], types)
     assert model.options == {"widths": 4, "stride": 2, "channels": 3}
@@ -86,7 +93,7 @@ def test_the_task_comes_from_a_config(tmp_path, source):
         ([], "rednet11", "Unknown model 'rednet11'"),
         (["--option", "stide=2"], "rednet10", "'stide'. Did you mean stride"),
         (["--option", "stride"], "rednet10", "NAME=VALUE, got 'stride'"),
-        ([], "rednet10", r"given\.npz into RedNet\(.*20 arrays differ"),
+        ([], "rednet10", r"given\.npz into rednet10\(channels=3\):.*20 arrays differ"),
         (["--config", "nowhere.py"], "rednet10", "config file 'nowhere.py'"),
     ],
 )
@@ -125,20 +132,45 @@ def test_a_classifier_of_timm_becomes_weights_that_predict(tmp_path, mobilenet):
 
 
 @pytest.mark.torch
-def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet):
+def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet, capsys):
     _, source = mobilenet
     model = "mobilenet_v2"
-    with pytest.raises(errors.UserError, match=r"head/linear/fc/kernel.*\[1280, 10\]"):
+    with pytest.raises(errors.UserError) as caught:
         run(source, tmp_path, "--option", "num_classes=7", model=model)
+    first, *table, advice = str(caught.value).splitlines()
+    assert f"Cannot load {source} into mobilenet_v2(num_classes=7): 2 of" in first
+    assert len(table) == 3
+    assert "[1280, 10]" in table[2]
+    assert "--option num_classes=10" in advice
+    assert '--skip "head/linear/fc/*"' in advice
+    assert "card" not in advice
+    assert "init_skip" not in advice
     words = ("--option", "num_classes=7", "--skip", "head/linear/*")
     _, output = run(source, tmp_path, *words, model=model)
-    params = trained.load(output).variables["params"]
+    weights = store.load(output)
+    params = weights.variables["params"]
     assert params["head"]["linear"]["fc"]["kernel"].shape == (1280, 7)
     _, fresh = zoo.create_model(model, num_classes=7)
     np.testing.assert_array_equal(
         params["head"]["linear"]["fc"]["bias"],
         fresh["params"]["head"]["linear"]["fc"]["bias"],
     )
+    paths = ["head/linear/fc/bias", "head/linear/fc/kernel"]
+    assert sorted(weights.card["fresh"]) == paths
+    assert set(paths) <= set(capsys.readouterr().out.replace(",", "").split())
+    with pytest.raises(errors.UserError, match=r"never trained.*fc/.*--init-from"):
+        predictor.Predictor(output)
+    experiment = config.Experiment(
+        task=classification.Classification(),
+        model=config.Model(model, {"num_classes": 7}),
+        data=config.Data((), ()),
+        optim=config.Optim(),
+        evaluation=config.Evaluation("single"),
+        total_steps=1,
+        init_from=str(output),
+    )
+    module = zoo.create_module(model, num_classes=7)
+    assert release.starting_variables(experiment, module) is not None
 
 
 @pytest.mark.torch
@@ -168,6 +200,7 @@ def test_a_port_of_refinenet_becomes_weights_that_name_pixels(tmp_path):
     ("model", "words", "message"),
     [
         ("rednet10", ("--skip", "head/*"), "networks with a head"),
+        ("rednet10", ("--grey", "0.449", "0.226"), "networks of three channels"),
         ("resnet50", ("--transposed",), "RED-Nets of MATLAB's Caffe"),
     ],
 )
@@ -177,5 +210,38 @@ def test_options_of_other_networks_are_refused(tmp_path, source, model, words, m
 
 
 def test_weights_of_another_architecture_are_named(tmp_path, source):
-    with pytest.raises(errors.DataError, match=r"(?s)not the arrays of.*conv1_w"):
-        run(source, tmp_path, model="resnet50")
+    words = ("--option", "num_classes=10")
+    with pytest.raises(errors.DataError) as caught:
+        run(source, tmp_path, *words, model="resnet50")
+    first, *lines = str(caught.value).splitlines()
+    assert f"arrays of {source} are not those of resnet50(num_classes=10)" in first
+    assert "torchvision" in first
+    assert "conv1_w" in lines[0]
+
+
+@pytest.mark.torch
+def test_the_parameters_that_are_printed_are_those_of_list(tmp_path, mobilenet, capsys):
+    network, source = mobilenet
+    run(source, tmp_path, "--option", "num_classes=10", model="mobilenet_v2")
+    count = sum(p.numel() for p in network.parameters())
+    assert f"mobilenet_v2, {count:,} parameters" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_a_network_for_grey_images_is_read_on_request(tmp_path):
+    torch = pytest.importorskip("torch")
+    timm = peers.timm()
+    network = timm.create_model("mobilenetv2_100", num_classes=10, in_chans=1)
+    source = tmp_path / "grey.pth"
+    torch.save(peers.randomise(network).state_dict(), source)
+    words = ["--option", "num_classes=10"]
+    with pytest.raises(errors.UserError, match=r"\[3, 3, 1, 32\].*\n.*--grey MEAN"):
+        run(str(source), tmp_path, *words, model="mobilenet_v2")
+    words += ["--grey", "0.45", "0.22"]
+    _, output = run(str(source), tmp_path, *words, model="mobilenet_v2")
+    loaded = trained.load(output)
+    assert loaded.card["grey"] == [0.45, 0.22]
+    images = np.random.default_rng(0).random((2, 45, 64, 1), np.float32)
+    theirs = peers.output(network, (images - np.float32(0.45)) / np.float32(0.22))
+    ours = loaded.module.apply(loaded.variables, images)
+    assert peers.relative_error(ours, theirs) < 1e-5

@@ -301,9 +301,9 @@ def test_half_precision_is_near():
     ("options", "message"),
     [
         ({"output_stride": 4}, "wants output_stride 8, 16 or 32, got 4"),
-        ({"stem": "activate"}, "Unknown stem 'activate'. Did you mean activated"),
-        ({"blocks": (3, 4, 6)}, r"four stages.*got \(3, 4, 6\)"),
-        ({"blocks": (3, 4, 6, 0)}, "four stages"),
+        ({"stem": "activate"}, "Unknown stem of .* 'activate'. Did you mean activated"),
+        ({"blocks": (3, 4, 6)}, r"4 positive counts.*got \(3, 4, 6\)"),
+        ({"blocks": (3, 4, 6, 0)}, "4 positive counts"),
         ({"width": 0.3}, "64 times is a whole number.*got 0.3"),
     ],
 )

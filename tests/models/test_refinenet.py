@@ -472,10 +472,10 @@ def test_any_backbone_serves_and_learns(name, backbone):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pooling_order": "conv"}, "pooling_order of RefineNet 'conv'"),
+        ({"pooling_order": "conv"}, "pooling_order of refinenet50 'conv'"),
         ({"resize": "bicubic"}, "Did you mean cubic"),
-        ({"activation": "gelu"}, "activation of RefineNet"),
-        ({"kernel_init": "he"}, "kernel_init of RefineNet"),
+        ({"activation": "gelu"}, "activation of refinenet50"),
+        ({"kernel_init": "he"}, "kernel_init of refinenet50"),
         ({"cascades": 0}, "at least 1 cascade"),
         ({"kernel": 2}, "an odd kernel"),
         ({"path_widths": ()}, "at least one level"),

@@ -76,7 +76,7 @@ def test_the_head_is_that_of_pytorch(hidden):
 def test_the_authors_names_of_the_head_are_known():
     module = zoo.create_module("wide_resnet_a1_fcn", width=1 / 16, hidden=6)
     names = layouts.of(module)
-    assert set(names) == {"ademxapp", "psa", "inplace_abn"}
+    assert set(names) == {"ademxapp", "psa", "nvidia", "inplace_abn"}
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     rng, arrays = np.random.default_rng(0), {}
     for path, leaf in traverse_util.flatten_dict(shapes, sep="/").items():

@@ -1,5 +1,7 @@
 """Every name of the zoo builds, differentiates and refuses what it does not know."""
 
+import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -106,6 +108,20 @@ def test_options_of_a_name_are_listed_with_their_values():
     assert not {"dtype", "parent", "name"} & options.keys()
 
 
+def test_published_sides_are_those_of_the_configs_and_papers():
+    folder = pathlib.Path(__file__).parents[2] / "configs" / "classification"
+    seen = set()
+    for path in folder.glob("*_imagenet.py"):
+        config = runpy.run_path(str(path))["get_config"]()
+        assert zoo.published_side(config.model.name) == config.task.side, path
+        seen.add(config.model.name)
+    assert len(seen) > 8
+    assert zoo.published_side("inception_v4") == 299
+    assert zoo.published_side("inception_resnet_v2") == 299
+    with pytest.raises(errors.UserError, match="Unknown backbone 'rednet30'"):
+        zoo.published_side("rednet30")
+
+
 def test_presets_have_the_published_widths():
     widths = {name: zoo.create_module(name).widths for name in RESTORATION}
     assert widths["rednet30"] == 64
@@ -127,11 +143,30 @@ def test_presets_have_the_published_widths():
         ("rednet30", {"channels": "x"}, "channels of rednet30 wants int, got 'x'"),
         ("rednet30", {"stride": True}, "stride of rednet30 wants int, got True"),
         ("rednet30", {"global_residual": 1}, "wants bool, got 1"),
+        ("resnet50", {"num_classes": 0}, "num_classes of resnet50 wants at least 1"),
+        ("vgg16", {"num_classes": -1}, "wants at least 1, got -1"),
+        ("vgg16", {"dropout": 1.5}, "dropout of vgg16 wants a share.*got 1.5"),
+        ("resnet50", {"dropout": 1}, "below 1, got 1"),
+        ("mobilenet_v2", {"width": float("nan")}, "width of .* finite number, got nan"),
+        ("wide_resnet_a", {"width": float("inf")}, "finite number, got inf"),
+        ("resnet50", {"blocks": (3, 4, 6)}, r"4 positive .*blocks.*got \(3, 4, 6\)"),
+        ("resnet50", {"blocks": (0, 0, 0, 0)}, "4 positive counts"),
+        ("resnet50", {"blocks": 3}, "4 positive counts.*got 3"),
+        ("inception_v4", {"blocks": (4, 7)}, "3 positive counts"),
+        ("resnet50", {"pool_pad": "smae"}, "pool_pad of resnet50 'smae'.*same"),
+        ("resnet50", {"input_style": "imagnet"}, "'imagnet'. Did you mean imagenet"),
+        ("resnet50", {"norm": "synch"}, "norm of resnet50 'synch'. Did you mean sync"),
+        ("vgg16", {"norm": 3}, "norm of vgg16 '3'. Known: device, frozen, sync"),
     ],
 )
 def test_misspelt_requests_name_the_nearest(name, options, message):
     with pytest.raises(errors.UserError, match=message):
         zoo.create_module(name, **options)
+
+
+def test_backbones_are_checked_as_classifiers_are():
+    with pytest.raises(errors.UserError, match="norm of resnet50 'synch'"):
+        zoo.create_backbone("resnet50", norm="synch")
 
 
 def test_the_package_names_its_entry_points():

@@ -92,7 +92,8 @@ def test_weights_of_another_shape_show_both_trees_and_the_way_out(tiny_weights):
     with pytest.raises(errors.UserError) as caught:
         release.starting_variables(experiment, _module(experiment))
     text = str(caught.value)
-    assert f"Cannot load {tiny_weights()} into RedNet(" in text
+    assert f"Cannot load {tiny_weights()} into {experiment.model}: " in text
+    assert str(experiment.model).startswith("rednet10(")
     assert "3 of 20 arrays differ" in text
     rows = {line.split()[0]: line for line in text.splitlines() if "/" in line}
     assert "[3, 3, 1, 4]" in rows["conv1/kernel"]  # in the file

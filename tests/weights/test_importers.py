@@ -1,5 +1,8 @@
 """Imported weights give the outputs of the network they were made for."""
 
+import json
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors_numpy
@@ -134,6 +137,43 @@ def test_arrays_are_read_from_safetensors(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(safetensors_numpy.save(arrays))
     got = importers.read_arrays(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(got["conv2_w"], arrays["conv2_w"])
+
+
+def test_every_type_of_safetensors_is_read(tmp_path):
+    values = np.array([[0.5, 2, 0], [1, 3, 96]])
+    names = {
+        "BF16": jnp.bfloat16,
+        "F8_E4M3": jnp.float8_e4m3fn,
+        "F8_E5M2": jnp.float8_e5m2,
+        **{"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "?"},
+        **{"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
+        **{"U8": "<u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"},
+    }
+    header, data = {}, b""
+    for name, dtype in names.items():  # by the format, without its library
+        raw = values.astype(dtype).tobytes()
+        place = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": name, "shape": [2, 3], "data_offsets": place}
+        data += raw
+    text = json.dumps(header).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    got = importers.read_arrays(path)
+    for name, dtype in names.items():
+        assert got[name].dtype == np.dtype(dtype), name
+        np.testing.assert_array_equal(got[name], values.astype(dtype), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.params", r"a file of MXNet.*asnumpy"), ("a.caffemodel", r"Caffe.*_\{w\}")],
+)
+def test_files_of_other_frameworks_are_told_how_to_become_arrays(
+    tmp_path, name, message
+):
+    (tmp_path / name).write_bytes((0x112).to_bytes(8, "little") + b"\0" * 8)
+    with pytest.raises(errors.UserError, match=message):
+        importers.read_arrays(tmp_path / name)
 
 
 def test_objects_in_an_npz_are_not_unpickled(tmp_path):

@@ -271,6 +271,35 @@ def test_a_mismatch_shows_both_trees_and_the_way_out(network):
     store.check_matches(variables, other, skip=("conv1/*", "params/deconv5/*"))
 
 
+def test_the_caller_names_the_network_and_the_way_out(network):
+    _, variables = network
+    other = zoo.create_module("rednet10", widths=4, channels=3)
+    seen = []
+
+    def advice(difference):
+        seen.append(difference)
+        return "Paint it."
+
+    with pytest.raises(errors.UserError) as caught:
+        store.check_matches(variables, other, network="my network", advice=advice)
+    first, *_, last = str(caught.value).splitlines()
+    assert first.startswith("Cannot load the weights into my network: 3 of 20")
+    assert last == "Paint it."
+    (difference,) = seen
+    assert difference.folders == ("conv1/*", "deconv5/*")
+    assert difference.given["params/conv1/kernel"] == (3, 3, 1, 4)
+    assert difference.wanted["params/conv1/kernel"] == (3, 3, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16", "inception_v4", "wide_resnet_a"])
+def test_a_network_of_several_parts_is_described_on_one_line(name):
+    said = matching.describe(zoo.create_module(name, num_classes=10))
+    assert said.startswith("Classifier(backbone=")
+    assert "num_classes=10" in said
+    assert "\n" not in said
+    assert "#" not in said
+
+
 def test_missing_and_superfluous_arrays_are_shown(network):
     _, variables = network
     other = zoo.create_module("rednet20", widths=4)

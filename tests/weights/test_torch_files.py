@@ -120,32 +120,47 @@ def archive(path, pickled, storage=b"\0" * 16):
         file.writestr("m/data/0", storage)
 
 
-def tensor_pickle(offset, size, stride, count=4):
-    """A state dict with one tensor whose numbers may be lies."""
+class Reference:
+    """Stands for a storage of so many numbers of a kind, in the file "0"."""
 
-    class Reference:
-        pass
+    def __init__(self, count=4, kind=torch.FloatStorage):
+        self.pid = ("storage", kind, "0", "cpu", count)
 
-    class Rebuilt:
-        def __reduce__(self):
-            return torch._utils._rebuild_tensor_v2, (
-                Reference(),
-                offset,
-                size,
-                stride,
-                False,
-                collections.OrderedDict(),
-            )
 
+class Rebuilt:
+    """A call of PyTorch's function for tensors, with any arguments."""
+
+    def __init__(self, storage, offset, size, stride):
+        hooks = collections.OrderedDict()
+        self.arguments = (storage, offset, size, stride, False, hooks)
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, self.arguments
+
+
+class Numbers:
+    """The numbers of a tensor as a tuple, by the class that sizes have."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __reduce__(self):
+        return torch.Size, (self.tensor,)
+
+
+def pickled(value):
     class Writer(pickle.Pickler):
         def persistent_id(self, value):
-            if isinstance(value, Reference):
-                return ("storage", torch.FloatStorage, "0", "cpu", count)
-            return None
+            return value.pid if isinstance(value, Reference) else None
 
     out = io.BytesIO()
-    Writer(out, 2).dump({"weight": Rebuilt()})
+    Writer(out, 2).dump({"weight": value})
     return out.getvalue()
+
+
+def tensor_pickle(offset, size, stride, count=4):
+    """A state dict with one tensor whose numbers may be lies."""
+    return pickled(Rebuilt(Reference(count), offset, size, stride))
 
 
 def test_an_honest_handmade_tensor_is_read(tmp_path):
@@ -177,14 +192,40 @@ def test_tensors_that_reach_beyond_their_numbers_are_refused(
         torch_files.read(path)
 
 
-def test_a_pickle_cannot_change_what_it_may_call(tmp_path):
+def test_a_tensor_is_no_storage_of_another(tmp_path):
     path = tmp_path / "m.pth"
-    # BUILD with (None, {"_function": 0}) on the rebuild function.
-    pickled = (
-        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n"
-        b"N}X\x09\x00\x00\x00_functionK\x00s\x86b."
-    )
-    archive(path, pickled)
+    many = 1 << 20
+    # As many as there are, all of them the last; then as many steps beyond it.
+    inner = Rebuilt(Reference(many), many - 1, (many,), (0,))
+    archive(path, pickled(Rebuilt(inner, 0, (many,), (1,))), b"\0" * (4 * many))
+    with pytest.raises(errors.DataError, match="something else than numbers"):
+        torch_files.read(path)
+
+
+def test_sizes_that_would_wrap_around_are_refused(tmp_path):
+    path = tmp_path / "m.pth"
+    step = (1 << 62) + (1 << 40)  # twice of it is negative in 64 bits
+    stride = Numbers(Rebuilt(Reference(4, torch.LongStorage), 0, (1,), (1,)))
+    lie = Rebuilt(Reference(4, torch.LongStorage), 0, (3,), stride)
+    archive(path, pickled(lie), np.full(4, step, "<i8").tobytes())
+    with pytest.raises(errors.DataError, match="something else than int"):
+        torch_files.read(path)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        # BUILD with (None, {"_function": 0}) on the rebuild function.
+        b"ctorch._utils\n_rebuild_tensor_v2\nN}X\x09\x00\x00\x00_functionK\x00s\x86b.",
+        # BUILD with (None, {"numbers": 0}) on a storage.
+        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+        b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ"
+        b"N}X\x07\x00\x00\x00numbersK\x00s\x86b.",
+    ],
+)
+def test_a_pickle_cannot_change_what_it_may_call_or_read(tmp_path, build):
+    path = tmp_path / "m.pth"
+    archive(path, b"\x80\x02" + build)
     with pytest.raises(errors.DataError, match="may not change"):
         torch_files.read(path)
 

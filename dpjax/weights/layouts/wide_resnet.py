@@ -1,8 +1,6 @@
-"""The wide ResNets in three codes: the authors' MXNet, and two families of PyTorch.
+"""The wide ResNets in four codes: the authors' MXNet, and three of PyTorch.
 
 The ports number the units of a level from 1, or not at all; none has a level B1.
-Weights of in-place ABN itself belong to another function (absolute scales, leaky
-rectification) under the same names: only those of plain normalisation are for our nets.
 """
 
 from dpjax.weights import renaming
@@ -29,26 +27,36 @@ _PSA = {
     },
 }
 
-# mapillary/inplace_abn; NVIDIA's normalisation is the first module of a sequence.
-_BLOCK = {
-    r"bn1(?:\.0)?": "bn_a",
-    r"convs\.conv1": "conv_a",
-    r"convs\.bn2(?:\.0)?": "bn_b",
-    r"convs\.conv2": "conv_b",
-    r"convs\.bn3(?:\.0)?": "bn_c",
-    r"convs\.conv3": "conv_c",
-    r"proj_conv": "proj",
-}
-_INPLACE_ABN = {
-    r"mod1\.conv1": r"backbone/conv1a",
-    r"bn_out(?:\.0)?": r"backbone/bn_out",
-    r"classifier\.fc": r"head/fc",
-    **{
-        rf"mod(\d)\.block{i + 1}\.{n}": rf"backbone/b\1_{i}/{ours}"
-        for i in range(_MOST_UNITS)
-        for n, ours in _BLOCK.items()
-    },
-}
+
+def _wider(norm: str) -> dict[str, str]:
+    """Rules where the name of a normalisation ends so."""
+    block = {
+        rf"bn1{norm}": "bn_a",
+        r"convs\.conv1": "conv_a",
+        rf"convs\.bn2{norm}": "bn_b",
+        r"convs\.conv2": "conv_b",
+        rf"convs\.bn3{norm}": "bn_c",
+        r"convs\.conv3": "conv_c",
+        r"proj_conv": "proj",
+    }
+    return {
+        r"mod1\.conv1": r"backbone/conv1a",
+        rf"bn_out{norm}": r"backbone/bn_out",
+        r"classifier\.fc": r"head/fc",
+        **{
+            rf"mod(\d)\.block{i + 1}\.{n}": rf"backbone/b\1_{i}/{ours}"
+            for i in range(_MOST_UNITS)
+            for n, ours in block.items()
+        },
+    }
+
+
+_ABN = (
+    "its names are those of mapillary's inplace_abn, whose networks scale by |gamma| + "
+    "1e-5 and let 0.01 of what is negative pass, and no network here does. If yours "
+    "has plain normalisation and ReLU under these names, give it those of NVIDIA's "
+    "code, bn1.0.weight for bn1.weight and so on."
+)
 
 # itijyou/ademxapp, the authors': units 2a, 2b1, 2b2, ...
 _ADEMXAPP = {
@@ -70,12 +78,23 @@ for _kind, _branch, _ours in (
 _MXNET_NAME = r"(?:arg:|aux:)?(.*?)_(weight|bias|gamma|beta|moving_mean|moving_var)"
 
 _FCN = {**_ADEMXAPP, r"conv6a": r"decoder/conv", r"linear\d+": r"decoder/head"}
+_AUTHORS = {"pool_pad": "same", "dilate_first": False}
 
 LAYOUTS = {
-    "ademxapp": renaming.Layout(_ADEMXAPP, ignored=(), name=_MXNET_NAME),
-    "psa": renaming.Layout(_PSA),
-    "inplace_abn": renaming.Layout(_INPLACE_ABN),
+    "ademxapp": renaming.Layout(
+        _ADEMXAPP,
+        ignored=(),
+        name=_MXNET_NAME,
+        options=_AUTHORS,
+    ),
+    # Its one network is A1.
+    "psa": renaming.Layout(_PSA, options={"halving": "conv", "dilate_first": False}),
+    # NVIDIA/semantic-segmentation: normalisation is the first module of a sequence.
+    "nvidia": renaming.Layout(
+        _wider(r"\.0"), options={"pool_pad": "symmetric", "dilate_first": True}
+    ),
+    "inplace_abn": renaming.Layout(_wider(""), refused=_ABN),
 }
 FCN_LAYOUTS = {
-    "ademxapp": renaming.Layout(_FCN, ignored=(), name=_MXNET_NAME),
+    "ademxapp": renaming.Layout(_FCN, ignored=(), name=_MXNET_NAME, options=_AUTHORS),
 }
