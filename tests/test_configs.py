@@ -1,4 +1,4 @@
-"""Every config's update can be traced on eight devices, in both ways to map it."""
+"""Every config's update can be traced on eight devices."""
 
 import dataclasses
 from pathlib import Path
@@ -11,10 +11,17 @@ from dpjax.models import zoo
 from dpjax.training import optimiser, parallel, state, step
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.py"))
+# A small one of each task: what differs between the two ways is no network's affair.
+BOTH_WAYS = ("rednet10_denoise", "wide_caltech20", "refinenet_lw_camvid")
+CASES = [
+    pytest.param(path, how, id=f"{path.stem}-{how}")
+    for path in CONFIGS
+    for how in ("pmap", "shard_map")
+    if how == "pmap" or path.stem in BOTH_WAYS
+]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("how", ["pmap", "shard_map"])
+@pytest.mark.parametrize(("path", "how"), CASES)
 def test_an_update_keeps_the_shapes_of_its_state(path, how):
     run = dataclasses.replace(experiments.read_config(str(path)), parallel=how)
     run.task.check(run)

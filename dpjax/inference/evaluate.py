@@ -211,7 +211,7 @@ def pictures(
         condition = row["condition"]
         given = task.evaluation_input(record, condition, evaluation.protocol)
         outputs = list(engine.map(_views(given)))
-        output = np.stack(outputs) if given.ndim == 4 else outputs[0]
+        output = _like(given, outputs)
         picture = task.panel(record, condition, given, output, row, evaluation.protocol)
         yield _picture_name(row), picture
 

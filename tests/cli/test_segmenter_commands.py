@@ -1,4 +1,4 @@
-"""Segmentation from photographs and masks to labels: train, continue, score, predict."""
+"""Segmentation from photographs and masks: train, continue, score, predict."""
 
 import json
 
@@ -119,7 +119,6 @@ def test_the_receipt_agrees_with_what_the_predictor_says_of_each_pixel(
     name_pixels = predictor.Predictor(run)
     total = np.zeros((3, 3), np.int64)
     for row in receipt["rows"]:
-        file = row["id"].replace("/images/", "/masks/")
         stem = row["id"].split("/")[-1].removesuffix(".png")
         file = place / "made" / "val" / "masks" / f"{stem}.png"
         mask = np.asarray(PIL.Image.open(file))
@@ -177,7 +176,7 @@ def test_predict_takes_a_folder_and_large_pictures(run, place, tmp_path, monkeyp
 def test_what_cannot_be_asked_is_refused(run, place, tiny_weights):
     photo = str(place / "made" / "val" / "images" / "0.png")
     for words, message in (
-        (["predict", str(run), photo, "-o", "x.png", "--map", "label"], "'labels'"),
+        (["predict", str(run), photo, "-o", "x.png", "--map", "label"], "mean labels"),
         (["predict", str(run), photo, "-o", "x.jpg", "--map", "labels"], "keep their"),
         (["predict", str(run), photo, "-o", "x.png", "--scale", "2"], "no option"),
         (["predict", str(run), photo], "makes pictures; where do they go"),
