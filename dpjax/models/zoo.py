@@ -1,4 +1,6 @@
-"""Every network by name: one line each, with its published options.
+"""Every network by name: how it is listed, checked and built.
+
+The tables are here for restoration, in `backbones` and in `segmenters`.
 
 What runs a network asks four things of its module: `channels` of the image; `stride`,
 of which the sides of an image are multiples; `halo`, the pixels around a window that
@@ -11,35 +13,15 @@ import functools
 import inspect
 import math
 import typing
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import jax
 from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import (
-    classifier,
-    crf_rnn,
-    deconvnet,
-    deeplab,
-    fcn,
-    inception,
-    inception_resnet_v2,
-    inception_v4,
-    mobilenet,
-    multi_scale,
-    preact_resnet,
-    rednet,
-    refinenet,
-    resnet,
-    scales,
-    segmenter,
-    vgg,
-    wide_fcn,
-    wide_resnet,
-)
+from dpjax.models import backbones, rednet, segmenters
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
 _WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
@@ -58,252 +40,7 @@ _RESTORATION: dict[str, Callable[..., nn.Module]] = {
     "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
 }
 
-_PREACT = preact_resnet.PreActResNet
-_PREACT_TIMM = functools.partial(_PREACT, stem="plain", input_style="half")
-
-
-def _wide(name: str, **options: Any) -> Callable[..., nn.Module]:
-    """A network by the paper's name for it."""
-    return functools.partial(
-        wide_resnet.WideResNet, **wide_resnet.parse(name), **options
-    )
-
-
-# These give a feature pyramid, {stride: map}; with a head they are classifiers.
-_BACKBONES: dict[str, Callable[..., nn.Module]] = {
-    "inception_resnet_v2": inception_resnet_v2.InceptionResNetV2,
-    "inception_v4": inception_v4.InceptionV4,
-    "mobilenet_v2": mobilenet.MobileNetV2,
-    # Public weights of 50 and 101 layers are timm's, of 200 fb.resnet.torch's.
-    "preact_resnet50": functools.partial(_PREACT_TIMM, blocks=(3, 4, 6, 3)),
-    "preact_resnet101": functools.partial(_PREACT_TIMM, blocks=(3, 4, 23, 3)),
-    "preact_resnet152": functools.partial(_PREACT, blocks=(3, 8, 36, 3)),
-    "preact_resnet200": functools.partial(_PREACT, blocks=(3, 24, 36, 3)),
-    "resnet50": functools.partial(resnet.ResNet, blocks=(3, 4, 6, 3)),
-    "resnet101": functools.partial(resnet.ResNet, blocks=(3, 4, 23, 3)),
-    "resnet152": functools.partial(resnet.ResNet, blocks=(3, 8, 36, 3)),
-    "vgg16": vgg.VGG16,
-    "vgg16_bn": functools.partial(vgg.VGG16, has_norm=True),
-    "wide_resnet_16": _wide("224-0-1-1-1-1-1-1"),
-    "wide_resnet_a": _wide("224-0-3-3-6-3-1-1"),
-    "wide_resnet_a1": _wide("224-0-3-3-6-3-1-1", halving="conv"),
-    "wide_resnet_a2": _wide("224-0-3-3-6-3-1-1", halving="mixed"),
-    "wide_resnet_b": _wide("224-0-1-1-1-3-1-1"),
-    "wide_resnet_c": _wide("112-1-1-1-1-13-1-1"),
-    "wide_resnet_d": _wide("112-1-1-1-1-9-1-1"),
-    "wide_resnet_e": _wide("112-1-1-1-1-5-1-1"),
-    "wide_resnet_f": _wide("56-1-1-1-1-9-1-1"),
-}
-
-# What classifies on a backbone, and the share that its published training left out;
-# the others have one matrix, and left out nothing.
-_HEADS: dict[str, Callable[..., nn.Module]] = {
-    "mobilenet_v2": mobilenet.head,
-    "vgg16": vgg.head,
-    "vgg16_bn": vgg.head,
-}
-_DROPOUTS = {
-    "inception_resnet_v2": inception.DROPOUT,
-    "inception_v4": inception.DROPOUT,
-    "mobilenet_v2": mobilenet.DROPOUT,
-    "vgg16": vgg.DROPOUT,
-    "vgg16_bn": vgg.DROPOUT,
-}
-# Sides of the images that classifiers were published with, pixels; 224 for the others.
-_USUAL_SIDE = 224
-_SIDES = {
-    "inception_resnet_v2": 299,
-    "inception_v4": 299,
-    "wide_resnet_c": 112,
-    "wide_resnet_d": 112,
-    "wide_resnet_e": 112,
-    "wide_resnet_f": 56,
-}
-
-
-def _classifier(
-    backbone: str,
-    *,
-    dtype: jnp.dtype,
-    num_classes: int = 1000,
-    dropout: float = 0.0,
-    **options: Any,
-) -> nn.Module:
-    trunk = _BACKBONES[backbone](dtype=dtype, **options)
-    head = _HEADS.get(backbone, classifier.linear_head)(trunk, num_classes, dropout)
-    least = classifier.Classifier.smallest_side
-    sides = [getattr(part, "smallest_side", least) for part in (trunk, head)]
-    return classifier.Classifier(trunk, head, max(sides))
-
-
-_CLASSIFIERS = {
-    name: functools.partial(_classifier, name, dropout=_DROPOUTS.get(name, 0.0))
-    for name in _BACKBONES
-}
-
-
-_FCN32S = functools.partial(fcn.PyramidFCN, finest=32)
-_FCN16S = functools.partial(fcn.PyramidFCN, finest=16)
-_REFINENET = refinenet.RefineNet
-_REFINENET_OFFICIAL = functools.partial(
-    _REFINENET, pooling_order="conv_pool", resize="cubic"
-)
-_REFINENET_LW = functools.partial(
-    _REFINENET,
-    kernel=1,
-    path_units=0,
-    block_units=0,
-    head_dropout=0.0,
-    kernel_init="fan_in",
-)
-_REFINENET_LW_MOBILENET = functools.partial(
-    _REFINENET_LW,
-    path_widths=(256,) * 4,
-    adapts_paths=False,
-    activation="relu6",
-    dropout=0.0,
-)
-
-# What scores every pixel: a decoder, and the backbone that it was published on.
-_DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
-    "crf_rnn_vgg16": (fcn.FCN, "vgg16"),
-    "deconvnet": (deconvnet.DeconvNet, "vgg16_bn"),
-    "deeplab_v2_resnet101": (deeplab.ASPP, "resnet101"),
-    "fcn32s_resnet50": (_FCN32S, "resnet50"),
-    "fcn32s_resnet101": (_FCN32S, "resnet101"),
-    "fcn16s_resnet50": (_FCN16S, "resnet50"),
-    "fcn16s_resnet101": (_FCN16S, "resnet101"),
-    "fcn8s_resnet50": (fcn.PyramidFCN, "resnet50"),
-    "fcn8s_resnet101": (fcn.PyramidFCN, "resnet101"),
-    "fcn32s_vgg16": (functools.partial(fcn.FCN, finest=32), "vgg16"),
-    "fcn16s_vgg16": (functools.partial(fcn.FCN, finest=16), "vgg16"),
-    "fcn8s_vgg16": (fcn.FCN, "vgg16"),
-    "fcn8s_at_once_vgg16": (
-        functools.partial(fcn.FCN, skip_scales=(0.01, 0.0001)),
-        "vgg16",
-    ),
-    "refinenet50": (_REFINENET, "resnet50"),
-    "refinenet50_2scale": (_REFINENET, "resnet50"),
-    "refinenet50_official": (_REFINENET_OFFICIAL, "resnet50"),
-    "refinenet101": (_REFINENET, "resnet101"),
-    "refinenet101_2scale": (_REFINENET, "resnet101"),
-    "refinenet101_official": (_REFINENET_OFFICIAL, "resnet101"),
-    "refinenet152": (_REFINENET, "resnet152"),
-    "refinenet152_official": (_REFINENET_OFFICIAL, "resnet152"),
-    "refinenet_lw50": (_REFINENET_LW, "resnet50"),
-    "refinenet_lw101": (_REFINENET_LW, "resnet101"),
-    "refinenet_lw152": (_REFINENET_LW, "resnet152"),
-    "refinenet_lw_mobilenet_v2": (_REFINENET_LW_MOBILENET, "mobilenet_v2"),
-    "wide_resnet_a_fcn": (wide_fcn.DilatedHead, "wide_resnet_a"),
-    "wide_resnet_a1_fcn": (wide_fcn.DilatedHead, "wide_resnet_a1"),
-    "wide_resnet_a2_fcn": (wide_fcn.DilatedHead, "wide_resnet_a2"),
-}
-
-# What was published about image and backbone, where it is not their default.
-_TWO_SCALES = {"input_scales": (1.2, 0.6)}
-_OFFICIAL = {  # on MatConvNet's copy of Caffe's ResNet
-    "input_scales": (1.2,),
-    "input_style": "minus128",
-    "pool_pad": "same",
-    "variant": "v1",
-}
-_PADDED = {"first_padding": 100, "ceil_pools": True, "input_style": "caffe_fcn"}
-_DILATED = {"output_stride": 8, "unit_dropout": (0.3, 0.5)}
-_PRESETS: dict[str, dict[str, Any]] = {
-    "crf_rnn_vgg16": {**_PADDED, "crf": "lattice"},
-    "deconvnet": {"input_style": "caffe_fcn"},
-    "deeplab_v2_resnet101": {
-        "variant": "v1",
-        "output_stride": 8,
-        "pool_pad": "ceil",
-        "input_style": "caffe_deeplab",
-    },
-    "fcn32s_vgg16": _PADDED,
-    "fcn16s_vgg16": _PADDED,
-    "fcn8s_vgg16": _PADDED,
-    "fcn8s_at_once_vgg16": _PADDED,
-    "refinenet50_2scale": _TWO_SCALES,
-    "refinenet101_2scale": _TWO_SCALES,
-    "refinenet50_official": _OFFICIAL,
-    "refinenet101_official": _OFFICIAL,
-    "refinenet152_official": _OFFICIAL,
-    "refinenet_lw_mobilenet_v2": {"expands_first": True, "every_stage": True},
-    "wide_resnet_a_fcn": _DILATED,
-    "wide_resnet_a1_fcn": _DILATED,
-    "wide_resnet_a2_fcn": _DILATED,
-}
-
-
-def _segmenter(
-    decoder: Callable[..., nn.Module],
-    *,
-    dtype: jnp.dtype,
-    backbone: str,
-    num_classes: int = 21,
-    input_scales: Sequence[float] = (1.0,),
-    pairing: scales.Pairing = "level",
-    max_over_scales: Sequence[float] = (1.0,),
-    crf: Literal["none", "lattice", "exact", "window"] = "none",
-    **options: Any,
-) -> nn.Module:
-    """A decoder on any backbone, or on one for each of several scales of the image.
-
-    Each part takes the options that it has; a backbone does not have all that the name
-    says about the usual one.  A CRF that learns may come last.
-    """
-    if crf != "none":
-        network = _segmenter(
-            decoder,
-            dtype=dtype,
-            backbone=backbone,
-            num_classes=num_classes,
-            input_scales=input_scales,
-            pairing=pairing,
-            max_over_scales=max_over_scales,
-            **options,
-        )
-        return crf_rnn.CrfRnn(network, method=crf)
-    if not isinstance(input_scales, Sequence) or not input_scales:
-        raise errors.UserError(
-            "input_scales wants one factor or several, such as (1.0,) or (1.2, 0.6), "
-            f"got {input_scales!r}."
-        )
-    build = _BACKBONES[backbone]
-    trunks = [build(dtype=dtype, **_understood(build, options)) for _ in input_scales]
-    head = decoder(
-        num_classes=num_classes, dtype=dtype, **_understood(decoder, options)
-    )
-    least = segmenter.Segmenter.smallest_side
-    sides = [getattr(part, "smallest_side", least) for part in (*trunks, head)]
-    side = math.ceil(max(sides) / min(1, *input_scales))
-    trunk, input_scale = trunks[0], input_scales[0]
-    if len(trunks) > 1:
-        trunk, input_scale = (
-            scales.Scales(tuple(trunks), tuple(input_scales), pairing),
-            1.0,
-        )
-    if tuple(max_over_scales) == (1.0,):
-        return segmenter.Segmenter(trunk, head, side, input_scale)
-    side = math.ceil(side / min(1, *max_over_scales))
-    return multi_scale.MultiScale(
-        trunk, head, side, input_scale, tuple(max_over_scales)
-    )
-
-
-def _understood(
-    build: Callable[..., nn.Module], options: dict[str, Any]
-) -> dict[str, Any]:
-    known = inspect.signature(build).parameters
-    return {name: value for name, value in options.items() if name in known}
-
-
-_SEGMENTERS = {
-    name: functools.partial(
-        _segmenter, decoder, backbone=backbone, **_PRESETS.get(name, {})
-    )
-    for name, (decoder, backbone) in _DECODERS.items()
-}
-_MODELS = {**_RESTORATION, **_CLASSIFIERS, **_SEGMENTERS}
+_MODELS = {**_RESTORATION, **backbones.CLASSIFIERS, **segmenters.BUILDERS}
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
@@ -336,7 +73,7 @@ def list_backbones(pattern: str = "*") -> list[str]:
     Returns:
         The names that match; empty when none does.
     """
-    return sorted(fnmatch.filter(_BACKBONES, pattern))
+    return sorted(fnmatch.filter(backbones.BUILDERS, pattern))
 
 
 def list_segmenters(pattern: str = "*") -> list[str]:
@@ -348,7 +85,7 @@ def list_segmenters(pattern: str = "*") -> list[str]:
     Returns:
         The names that match; empty when none does.
     """
-    return sorted(fnmatch.filter(_SEGMENTERS, pattern))
+    return sorted(fnmatch.filter(segmenters.BUILDERS, pattern))
 
 
 def list_options(name: str) -> dict[str, Any]:
@@ -380,9 +117,9 @@ def published_side(name: str) -> int:
     Raises:
         UserError: unknown name, with the nearest ones.
     """
-    if name not in _BACKBONES:
-        raise errors.unknown_name("backbone", name, _BACKBONES)
-    return _SIDES.get(name, _USUAL_SIDE)
+    if name not in backbones.BUILDERS:
+        raise errors.unknown_name("backbone", name, backbones.BUILDERS)
+    return backbones.SIDES.get(name, backbones.USUAL_SIDE)
 
 
 def create_module(
@@ -427,9 +164,9 @@ def create_backbone(
     Raises:
         UserError: as `create_module`.
     """
-    if name not in _BACKBONES:
-        raise errors.unknown_name("backbone", name, _BACKBONES)
-    build = _BACKBONES[name]
+    if name not in backbones.BUILDERS:
+        raise errors.unknown_name("backbone", name, backbones.BUILDERS)
+    build = backbones.BUILDERS[name]
     _check(name, _parameters(build), compute_dtype, options)
     return build(dtype=jnp.dtype(compute_dtype), **options)
 
@@ -439,14 +176,16 @@ def _options(
 ) -> list[inspect.Parameter]:
     """What can be changed of a network, and of the parts that it is made of."""
     found = _parameters(build)
-    if name in _BACKBONES:  # a classifier
-        found += _parameters(_BACKBONES[name])
-    if name in _DECODERS:
-        decoder, usual = _DECODERS[name]
+    if name in backbones.BUILDERS:  # a classifier
+        found += _parameters(backbones.BUILDERS[name])
+    if name in segmenters.DECODERS:
+        decoder, usual = segmenters.DECODERS[name]
         backbone = chosen.get("backbone", usual)
-        if backbone not in _BACKBONES:
-            raise errors.unknown_name(f"backbone of {name}", backbone, _BACKBONES)
-        found += _parameters(decoder) + _parameters(_BACKBONES[backbone])
+        if backbone not in backbones.BUILDERS:
+            raise errors.unknown_name(
+                f"backbone of {name}", backbone, backbones.BUILDERS
+            )
+        found += _parameters(decoder) + _parameters(backbones.BUILDERS[backbone])
     preset = getattr(build, "keywords", {})
     first = {
         p.name: p.replace(default=preset.get(p.name, p.default))
