@@ -86,8 +86,10 @@ def slice_devices(name: str) -> Sequence[jax.Device]:
         )
     from jax.experimental import topologies
 
-    # Without a TPU in the machine, libtpu would look for one over the network.
+    # Without a TPU in the machine, libtpu would look for one over the network; and it
+    # lets in one program at a time, which a compiler has no need for.
     quiet = {
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": "v5litepod-1",
         "TPU_WORKER_HOSTNAMES": "localhost",
