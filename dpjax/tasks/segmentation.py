@@ -6,9 +6,7 @@ matrix over all of its pixels.
 """
 
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -21,46 +19,12 @@ from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
 from dpjax.models import zoo
-from dpjax.ops import enlarge, jitter, meanfield
-from dpjax.tasks import answer, class_names, task
+from dpjax.ops import enlarge, jitter
+from dpjax.tasks import answer, class_names, pixel_protocols, task
 from dpjax.viz import overlays, palettes, panels
 
 _SHOWN = 20  # most frequent confusions that a receipt lists
 _PREDICTS = "whole"  # the protocol of pictures that are not scored
-
-
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """What the network sees of an image that is scored.
-
-    Views are enlarged to the image; their class probabilities are averaged.
-
-    Attributes:
-        scales: factors of the image's size.
-        mirrors: whether each is seen mirrored, too.
-        slides: whether the network sees windows that overlap by a third, instead of
-            the image; there is one scale then.
-        crf: kernels of a dense CRF that has the last word, a name of
-            `meanfield.PUBLISHED`; "" for none.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    mirrors: bool = False
-    slides: bool = False
-    crf: str = ""
-
-
-PROTOCOLS = {
-    "whole": Protocol(),
-    "mirrored": Protocol(mirrors=True),
-    # RefineNet's released code; it has no mirror images.
-    "refinenet_scales": Protocol((0.4, 0.6, 0.8, 1.0, 1.2)),
-    # The usual one of later toolboxes.
-    "scales": Protocol((0.5, 0.75, 1.0, 1.25, 1.5, 1.75), mirrors=True),
-    "sliding": Protocol(slides=True),
-    # Chen et al., PAMI 2018.
-    "crf": Protocol(crf="deeplab_v2_resnet101"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +54,7 @@ class Segmentation(task.Task):
     kind: ClassVar[str] = "segmentation"
     best: ClassVar[str] = "miou"
     example_metric: ClassVar[str] = "miou"
-    protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
+    protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
 
     classes: tuple[str, ...] = ()
     scales: tuple[float, float] = (0.7, 1.3)
@@ -304,15 +268,8 @@ class Segmentation(task.Task):
         Returns:
             float32 [h', w', 3] each.
         """
-        rules = PROTOCOLS[protocol]
-        if rules.slides:
-            whole = record["image"].astype(np.float32) / np.float32(255)
-            return [whole[place] for place in _places(whole.shape, self.window)]
-        return [
-            view
-            for scale in rules.scales
-            for view in _views(record["image"], scale, rules.mirrors)
-        ]
+        rules = pixel_protocols.PROTOCOLS[protocol]
+        return rules.views(record["image"], self.window)
 
     def score(
         self,
@@ -482,79 +439,14 @@ class Segmentation(task.Task):
     def _told(
         self, image: np.ndarray, outputs: Sequence[np.ndarray], protocol: str
     ) -> np.ndarray:
-        """The class of each pixel, int64 [h, w], from the scores of all views."""
-        scores = self._scores(image.shape[:2], outputs, PROTOCOLS[protocol])
-        if PROTOCOLS[protocol].crf:
-            scores = _with_crf(scores[None], image[None], PROTOCOLS[protocol].crf)[0]
-        return np.argmax(np.asarray(scores), -1)
-
-    def _scores(
-        self, size: tuple[int, int], outputs: Sequence[np.ndarray], rules: Protocol
-    ) -> np.ndarray:
-        """Scores of all pixels: log-probabilities, or those of a single view."""
-        if rules.slides:
-            return _logs(self._joined(size, outputs))
-        whole = []
-        for i, scores in enumerate(outputs):
-            upright = scores[:, ::-1] if rules.mirrors and i % 2 else scores
-            whole.append(enlarge.on_host(upright, size, self.upsampling))
-        if len(whole) == 1:
-            return whole[0]
-        return _logs(sum(map(_probabilities, whole)))
-
-    def _joined(
-        self, size: tuple[int, int], outputs: Sequence[np.ndarray]
-    ) -> np.ndarray:
-        """The mean probabilities of windows that overlap, [h, w, k]."""
-        total = np.zeros((*size, outputs[0].shape[-1]), np.float32)
-        count = np.zeros((*size, 1), np.float32)
-        places = _places(size, self.window)
-        for place, scores in zip(places, outputs, strict=True):
-            inner = total[place].shape[:2]
-            large = enlarge.on_host(scores, inner, self.upsampling)
-            total[place] += _probabilities(large)
-            count[place] += 1
-        return total / count
+        rules = pixel_protocols.PROTOCOLS[protocol]
+        return rules.labels(image, outputs, self.window, self.upsampling)
 
     def _colours(self, count: int) -> np.ndarray:
         return palettes.palette(self.classes or "unnamed", count)
 
     def _name(self, k: int) -> str:
         return class_names.name(self.classes, k)
-
-
-@functools.partial(jax.jit, static_argnames="kernels")
-def _with_crf(scores: jax.Array, images: jax.Array, kernels: str) -> jax.Array:
-    return meanfield.refine(scores, images, meanfield.PUBLISHED[kernels])
-
-
-def _views(image: np.ndarray, scale: float, mirrors: bool) -> Iterator[np.ndarray]:
-    size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
-    view = label_crop.resize(image, size).astype(np.float32) / np.float32(255)
-    yield view
-    if mirrors:
-        yield np.ascontiguousarray(view[:, ::-1])
-
-
-def _places(shape: Sequence[int], window: int) -> list[tuple[slice, slice]]:
-    """Windows that cover an image and overlap by a third at least, row by row."""
-    sides = []
-    for length in shape[:2]:
-        side = min(window, length)
-        count = 1 + math.ceil((length - side) / (side * 2 / 3))
-        starts = np.linspace(0, length - side, count).round().astype(int)
-        sides.append([slice(start, start + side) for start in starts.tolist()])
-    return [(rows, columns) for rows in sides[0] for columns in sides[1]]
-
-
-def _probabilities(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
-def _logs(shares: np.ndarray) -> np.ndarray:
-    # A share of 0 stays the smallest, but finite: a CRF adds to it.
-    return np.log(np.maximum(shares, np.finfo(np.float32).tiny))
 
 
 def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:

@@ -12,7 +12,7 @@ from dpjax.data import label_crop, label_files, records, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
 from dpjax.ops import enlarge
-from dpjax.tasks import restoration, segmentation
+from dpjax.tasks import pixel_protocols, restoration, segmentation
 
 NAMES = ("sky", "road", "tree", "car")
 DATA = config.Data(("x",), ("y",), crop=(48, 64), batch_size=4)
@@ -149,9 +149,9 @@ def test_class_weights_are_those_of_the_classes(record):
     np.testing.assert_allclose(total, 3 * plain, rtol=1e-5)
 
 
-@pytest.mark.parametrize("protocol", segmentation.PROTOCOLS)
+@pytest.mark.parametrize("protocol", pixel_protocols.PROTOCOLS)
 def test_views_have_the_sizes_of_the_protocol_and_mirrors_follow(record, protocol):
-    rules = segmentation.PROTOCOLS[protocol]
+    rules = pixel_protocols.PROTOCOLS[protocol]
     if rules.slides:
         pytest.skip("windows have a test of their own")
     views = task_of().evaluation_input(record, "", protocol)
@@ -173,7 +173,7 @@ def logits(labels, gain=10.0):
 def test_the_truth_scores_100_under_every_protocol(record):
     task = task_of()
     truth = logits(record["labels"])
-    for protocol, rules in segmentation.PROTOCOLS.items():
+    for protocol, rules in pixel_protocols.PROTOCOLS.items():
         if rules.slides or rules.crf:
             continue
         outputs = [
