@@ -23,6 +23,11 @@ _TITLES = {
     "top5": "top-5 (%)",
     "nll": "NLL",
     "ece15": "ECE, 15 bins (%)",
+    "miou": "mIoU (%)",
+    "pixel_accuracy": "pixel accuracy (%)",
+    "mean_accuracy": "mean accuracy (%)",
+    "fwiou": "frequency-weighted IoU (%)",
+    "boundary_f": "boundary F (%)",
 }
 _JOINT = " / "
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -137,7 +142,7 @@ def _is_allowed(source: str, overlap: Mapping[str, Any] | None) -> bool:
 
 
 def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
-    """Returns the results table as Markdown.
+    """Returns the results as Markdown, a table for each kind of task.
 
     The conditions of weights on a source share a line.  A metric that was also taken of
     the network's input ("psnr" and "psnr_input") shows both: before → after.
@@ -147,8 +152,16 @@ def markdown(entries: Sequence[Entry], *, relative_to: pathlib.Path) -> str:
         relative_to: folder of the document, for links to the receipts.
 
     Returns:
-        A table of one or more lines, without a newline at the end.
+        Tables of one or more lines, without a newline at the end.
     """
+    kinds = dict.fromkeys(entry.receipt["metric"] for entry in entries)
+    return "\n\n".join(
+        _markdown([e for e in entries if e.receipt["metric"] == kind], relative_to)
+        for kind in kinds
+    )
+
+
+def _markdown(entries: Sequence[Entry], relative_to: pathlib.Path) -> str:
     table = lines(entries)
     columns = metrics(table)
     header = ["weights", "images", "conditions", *map(title, columns), "protocol"]

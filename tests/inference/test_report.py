@@ -169,3 +169,21 @@ def test_a_damaged_receipt_stops_the_report(tmp_path):
     path.write_text(path.read_text().replace("29.304", "39.304"))
     with pytest.raises(errors.DataError, match="was changed"):
         report.load([tmp_path])
+
+
+def test_scores_of_another_kind_have_a_table_of_their_own(tmp_path):
+    streets = receipt(name="streets")
+    del streets["checksum"]
+    streets["metric"] = "miou"
+    streets["summary"] = {"camvid:val": {"": {"miou": 51.25, "boundary_f": 40.0}}}
+    streets["data"] = {"camvid:val": {"examples": 101, "fingerprint": "f00"}}
+    streets["rows"] = []
+    streets["checksum"] = receipts._checksum(streets)
+    both = entries(tmp_path, receipt(), streets)
+    first, second = report.markdown(both, relative_to=tmp_path).split("\n\n")
+    assert "PSNR (dB)" in first
+    assert "mIoU" not in first
+    assert second.splitlines()[0] == (
+        "| weights | images | conditions | mIoU (%) | boundary F (%) | protocol |"
+    )
+    assert "51.25" in second.splitlines()[2]
