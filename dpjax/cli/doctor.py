@@ -200,11 +200,12 @@ def _source(source: sources.Source) -> bool:
 
 def _labels(census: label_health.Census) -> None:
     width = max(map(len, (*census.classes, _UNLABELLED)))
-    print(f"  {'class':<{width}}  pixels %  images")
-    for name, share, images in zip(
-        census.classes, census.shares[:-1], census.images, strict=True
+    # The last is what --task.class-weights may be, balanced by median frequency.
+    print(f"  {'class':<{width}}  pixels %  images  weight")
+    for name, share, images, weight in zip(
+        census.classes, census.shares[:-1], census.images, census.weights, strict=True
     ):
-        print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}")
+        print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}  {weight:6.3f}")
     print(f"  {_UNLABELLED:<{width}}  {100 * census.shares[-1]:8.2f}")
     if census.absent:
         print(f"  ?  {len(census.absent)} classes absent: {', '.join(census.absent)}")

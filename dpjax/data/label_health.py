@@ -19,6 +19,7 @@ class Census:
         classes: what the numbers stand for.
         pixels: of each class, int64 [k].
         images: that show each class, int64 [k].
+        around: pixels of the images that show each class, int64 [k].
         unlabelled: pixels without a class.
         empty: ids of records without a single labelled pixel.
     """
@@ -26,6 +27,7 @@ class Census:
     classes: tuple[str, ...]
     pixels: np.ndarray
     images: np.ndarray
+    around: np.ndarray
     unlabelled: int
     empty: list[str]
 
@@ -34,6 +36,18 @@ class Census:
         """Share of each class in all pixels, and last that of the unlabelled ones."""
         every = np.append(self.pixels, self.unlabelled)
         return every / max(every.sum(), 1)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What balances the classes in a loss, by the median of their frequencies.
+
+        median(f) / f_c, f_c being the share of a class in the images that show it
+        (Eigen & Fergus, ICCV 2015); 0 for classes that no pixel has.
+        """
+        shown = self.pixels > 0
+        frequencies = self.pixels / np.maximum(self.around, 1)
+        middle = np.median(frequencies[shown]) if shown.any() else 0.0
+        return np.where(shown, middle / np.where(shown, frequencies, 1), 0.0)
 
     @property
     def absent(self) -> list[str]:
@@ -55,6 +69,7 @@ class Counter:
         self._classes = tuple(classes)
         self._pixels = np.zeros(label_files.IGNORE + 1, np.int64)
         self._images = np.zeros_like(self._pixels)
+        self._around = np.zeros_like(self._pixels)
         self._empty: list[str] = []
 
     def add(self, record: dict[str, Any]) -> str | None:
@@ -82,6 +97,7 @@ class Counter:
             )
         self._pixels += counts
         self._images += counts > 0
+        self._around += labels.size * (counts > 0)
         if not counts[:-1].any():
             self._empty.append(record["id"])
         return None
@@ -102,6 +118,7 @@ class Counter:
             classes=self._classes,
             pixels=self._pixels[:k],
             images=self._images[:k],
+            around=self._around[:k],
             unlabelled=int(self._pixels[-1]),
             empty=self._empty,
         )

@@ -9,7 +9,14 @@ import pytest
 import scipy.io
 
 from dpjax import config, errors
-from dpjax.data import builders, identity, label_files, preparation, sources
+from dpjax.data import (
+    builders,
+    identity,
+    label_files,
+    label_health,
+    preparation,
+    sources,
+)
 from dpjax.data.builders import camvid, label_maps, layouts
 
 SIZE = (12, 16)
@@ -534,6 +541,8 @@ def test_records_of_older_versions_have_no_notes(street, tmp_path):
 
 # Share of the pixels in percent, and last of the unlabelled ones: published facts of
 # the 360x480 release.
+CAMVID_WEIGHTS = [0.2793, 0.2017, 4.7865, 0.1490, 1, 0.4217]
+CAMVID_WEIGHTS += [3.8467, 1.9736, 0.7889, 6.3747, 8.8587]
 CAMVID_TRAIN = [16.85, 23.26, 0.98, 31.66, 4.49, 9.72, 1.17, 1.13, 5.87, 0.64, 0.29]
 
 
@@ -564,12 +573,22 @@ def test_real_sets_hold_the_labels_of_their_files(
             np.testing.assert_array_equal(source[i]["labels"], wanted)
     if name == "camvid":
         source = sources.open_sources(["camvid:train"], directory=tmp_path)
-        counted = sum(
-            np.bincount(record["labels"].ravel(), minlength=256) for record in source
+        counter = label_health.Counter(source.parts[0].classes)
+        assert not any(map(counter.add, source))
+        census = counter.census()
+        np.testing.assert_allclose(
+            100 * census.shares, [*CAMVID_TRAIN, 3.95], atol=0.006
         )
-        shares = 100 * counted / counted.sum()
-        np.testing.assert_allclose(shares[:11], CAMVID_TRAIN, atol=0.006)
-        assert abs(shares[255] - 3.95) < 0.006
+        np.testing.assert_allclose(census.weights, CAMVID_WEIGHTS, atol=6e-5)
+
+
+def test_weights_of_classes_are_balanced_by_the_median_of_their_frequencies():
+    counter = label_health.Counter(("a", "b", "c", "d"))
+    for labels in ([[0, 0, 0, 1]], [[0, 0, 2, 255]], [[0, 0, 0, 0]]):
+        record = {"labels": np.array(labels, np.uint8), "image": np.zeros((1, 4, 3))}
+        assert counter.add({**record, "id": "x", "source": "y"}) is None
+    # 9 of 12, 1 of 4, 1 of 4 pixels, and none
+    np.testing.assert_allclose(counter.census().weights, [1 / 3, 1, 1, 0])
 
 
 def test_the_frames_of_camvid_belong_to_their_splits(data_root):
