@@ -152,9 +152,9 @@ def masks(tmp_path, photo):
 def test_labels_are_counted_by_class(masks, capsys):
     assert run("mask_folder/mine", "--dir", masks) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["floor", "51.67", "2"] in rows  # 65 and 90 rows of 300
-    assert ["cat", "0.00", "0"] in rows
-    assert ["wall", "8.33", "1"] in rows
+    assert ["floor", "51.67", "2", "0.661"] in rows  # 65 and 90 rows of 300
+    assert ["cat", "0.00", "0", "0.000"] in rows
+    assert ["wall", "8.33", "1", "2.050"] in rows
     assert ["(not", "labelled)", "40.00"] in rows
     assert ["?", "1", "classes", "absent:", "cat"] in rows
     assert ["?", "1", "images", "without", "a", "labelled", "pixel:", "2.png"] in rows
