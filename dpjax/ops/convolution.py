@@ -25,14 +25,14 @@ def pointwise(
     Returns:
         [b, ceil(h / row stride), ceil(w / column stride), features].
     """
-    x = x[:, :: strides[0], :: strides[1]]
 
     def convolve(x, kernel):
         return lax.conv_general_dilated(
-            x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+            x, kernel, strides, "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
 
     def multiply(x, kernel):
+        x = x[:, :: strides[0], :: strides[1]]
         return jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0])
 
     return lax.platform_dependent(x, kernel, cpu=multiply, default=convolve)
