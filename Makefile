@@ -6,7 +6,8 @@
 
 PYTHON ?= python3
 TESTS ?= tests
-PYTEST_FLAGS ?=
+# A file of tests stays in one process, whose fixtures are dear.
+PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
 TPU_TESTS ?= tpu
 ENV := .venv
 RUN := $(ENV)/bin/python
@@ -70,7 +71,7 @@ test: $(ENV)/.tests ## the tests
 	$(RUN) -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 test-tpu: $(ENV)/.tpu ## compile every training config for TPU pods (no TPU needed)
-	PYTHONPATH=$(ENV)/tpu $(RUN) -m pytest $(PYTEST_FLAGS) -m "$(TPU_TESTS)" tests
+	PYTHONPATH=$(ENV)/tpu $(RUN) -m pytest -m "$(TPU_TESTS)" tests
 
 lint: $(ENV)/.tests ## style and format, nothing is changed
 	$(RUN) -m ruff check .
