@@ -1,87 +1,99 @@
-"""Names of classes: what the records say, and whether weights mean the same."""
+"""Tasks that name classes: what the records call them, and whether weights agree."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 from dpjax import errors
 from dpjax.data import sources
+from dpjax.tasks import task
 
 
-def of_records(
-    opened: Sequence[sources.Source], known: tuple[str, ...], advice: str
-) -> tuple[str, ...]:
-    """Returns the names of the classes that labels of records stand for.
+@dataclasses.dataclass(frozen=True)
+class NamingTask(task.Task):
+    """Base of tasks whose networks give a score for each class.
 
-    Args:
-        opened: the records that are trained on and scored.
-        known: what the run knows already; empty if nothing.
-        advice: how to prepare records that have classes.
-
-    Returns:
-        The names in the order of the labels.
-
-    Raises:
-        DataError: records without classes, or of other ones.
+    Attributes:
+        classes: names of the classes in the order of the labels; those of the records
+            where a run has not been told.
+        prepared_as: how a user prepares records that have classes.
     """
-    for part in (part for source in opened for part in source.parts):
-        if not part.classes:
-            raise errors.DataError(f"{part.name} has no classes. {advice}")
-        if known and part.classes != known:
-            raise errors.DataError(
-                f"The classes of {part.name} are not those of the other records or "
-                f"of the run: {_difference(part.classes, known)}. Prepare both "
-                "from the same folders."
+
+    prepared_as: ClassVar[str]
+
+    classes: tuple[str, ...] = ()
+
+    def with_records(self, opened: Sequence[sources.Source]) -> "NamingTask":
+        """Returns the task with the names of the classes.
+
+        Args:
+            opened: the records that are trained on and scored.
+
+        Returns:
+            This task, or a copy of it that knows `classes`.
+
+        Raises:
+            DataError: records without labels, or of other classes.
+        """
+        names = self.classes
+        for part in (part for source in opened for part in source.parts):
+            if not part.classes:
+                raise errors.DataError(
+                    f"{part.name} has no classes. Prepare {self.prepared_as}."
+                )
+            if names and part.classes != names:
+                raise errors.DataError(
+                    f"The classes of {part.name} are not those of the other records or "
+                    f"of the run: {_difference(part.classes, names)}. Prepare both "
+                    "from the same folders."
+                )
+            names = part.classes
+        return dataclasses.replace(self, classes=names)
+
+    def check_trained(self, trained: task.Task) -> None:
+        """Raises if weights of another task, or of other classes, would be scored.
+
+        Args:
+            trained: what the weights were trained for.
+
+        Raises:
+            UserError: another task, or other classes.
+        """
+        super().check_trained(trained)
+        if trained.classes and self.classes and trained.classes != self.classes:
+            raise errors.UserError(
+                "The weights know other classes than the records: "
+                f"{_difference(self.classes, trained.classes)}. Score them on records "
+                "of their own classes."
             )
-        known = part.classes
-    return known
 
+    def check_count(self, count: int) -> None:
+        """Raises unless a network gives a score for each class.
 
-def check_trained(scored: Sequence[str], trained: Sequence[str]) -> None:
-    """Raises if weights know other classes than the records that they are scored on.
+        Args:
+            count: scores that the network gives.
 
-    Args:
-        scored: the classes of the records; empty if they are not known.
-        trained: the classes of the weights, likewise.
+        Raises:
+            UserError: another number of scores.
+        """
+        if self.classes and count != len(self.classes):
+            wanted = len(self.classes)
+            raise errors.UserError(
+                f"The records have {wanted} classes, the network gives {count} scores. "
+                "A run that begins wants --model.options.num-classes "
+                f"{wanted}; weights are scored on records of their own classes."
+            )
 
-    Raises:
-        UserError: other classes.
-    """
-    if trained and scored and tuple(trained) != tuple(scored):
-        raise errors.UserError(
-            "The weights know other classes than the records: "
-            f"{_difference(scored, trained)}. Score them on records of their own "
-            "classes."
-        )
+    def name(self, k: int) -> str:
+        """Returns the name of a class; weights of other frameworks come without names.
 
+        Args:
+            k: number of the class.
 
-def check_count(names: Sequence[str], count: int) -> None:
-    """Raises unless a network gives a score for each class.
-
-    Args:
-        names: of the classes; empty if they are not known.
-        count: scores that the network gives.
-
-    Raises:
-        UserError: another number of scores.
-    """
-    if names and count != len(names):
-        raise errors.UserError(
-            f"The records have {len(names)} classes, the network gives {count} scores. "
-            "A run that begins wants --model.options.num-classes "
-            f"{len(names)}; weights are scored on records of their own classes."
-        )
-
-
-def name(names: Sequence[str], k: int) -> str:
-    """Returns the name of a class; weights of other frameworks come without names.
-
-    Args:
-        names: of the classes.
-        k: number of the class.
-
-    Returns:
-        Its name, or its number in words.
-    """
-    return names[k] if k < len(names) else f"class {k}"
+        Returns:
+            Its name, or its number in words.
+        """
+        return self.classes[k] if k < len(self.classes) else f"class {k}"
 
 
 def _difference(some: Sequence[str], others: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import area_crop, sources
+from dpjax.data import area_crop
 from dpjax.losses import classification as losses
 from dpjax.metrics import classification as metrics
 from dpjax.metrics import confusion
@@ -58,13 +58,11 @@ PROTOCOLS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification(task.Task):
+class Classification(class_names.NamingTask):
     """Naming what an image shows.
 
     Attributes:
         side: of a training crop, pixels; what is scored is measured by it too.
-        classes: names of the classes in the order of the labels; those of the records
-            where a run has not been told.
         smoothing: share of a target that is spread over all classes.
         mixup: a of Beta(a, a), the shares of two blended images; 0 for none.
         cutmix: a of Beta(a, a), the area of a box of another image; 0 for none.
@@ -76,13 +74,15 @@ class Classification(task.Task):
 
     kind: ClassVar[str] = "classification"
     best: ClassVar[str] = "top1"
+    prepared_as: ClassVar[str] = (
+        "images of yours as class_folder, a folder for each class"
+    )
     example_metric: ClassVar[str] = "nll"
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
     answers_in_words: ClassVar[bool] = True
 
     side: int = 224
-    classes: tuple[str, ...] = ()
     smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -105,7 +105,7 @@ class Classification(task.Task):
                 "Classification wants a network that scores whole images, got "
                 f"{model.name}. Choose one of {', '.join(zoo.list_backbones())}."
             )
-        class_names.check_count(self.classes, known["num_classes"])
+        self.check_count(known["num_classes"])
         if experiment.data.crop != (self.side, self.side):
             height, width = experiment.data.crop
             raise errors.UserError(
@@ -141,37 +141,6 @@ class Classification(task.Task):
                 raise errors.UserError(
                     f"task.{name} must be {wanted}, got {value}. Change --task.{name}."
                 )
-
-    def with_records(self, opened: Sequence[sources.Source]) -> "Classification":
-        """Returns the task with the names of the classes.
-
-        Args:
-            opened: the records that are trained on and scored.
-
-        Returns:
-            This task, or a copy of it that knows `classes`.
-
-        Raises:
-            DataError: records without labels, or of other classes.
-        """
-        names = class_names.of_records(
-            opened,
-            self.classes,
-            "Prepare images of yours as class_folder, a folder for each class.",
-        )
-        return dataclasses.replace(self, classes=names)
-
-    def check_trained(self, trained: task.Task) -> None:
-        """Raises if weights of another task, or of other classes, would be scored.
-
-        Args:
-            trained: what the weights were trained for.
-
-        Raises:
-            UserError: another task, or other classes.
-        """
-        super().check_trained(trained)
-        class_names.check_trained(self.classes, trained.classes)
 
     def batch_spec(
         self, data: config.Data, batch_size: int
@@ -356,7 +325,7 @@ class Classification(task.Task):
         order = present[np.argsort(right[present], kind="stable")]
         by_class = tuple(
             (
-                self._name(k),
+                self.name(k),
                 int(images[k]),
                 100 * float(right[k]),
                 100 * float(top5[k] / images[k]),
@@ -364,7 +333,7 @@ class Classification(task.Task):
             for k in order
         )
         confused = tuple(
-            (self._name(a), self._name(b), times, share)
+            (self.name(a), self.name(b), times, share)
             for a, b, times, share in confusion.frequent(matrix, _SHOWN)
         )
         return {
@@ -401,7 +370,7 @@ class Classification(task.Task):
         factor = -(-_PANEL // min(seen.shape[:2]))
         seen = seen.repeat(factor, axis=0).repeat(factor, axis=1)
         names, shares = self._ranking(output)
-        truth = self._name(row["label"])
+        truth = self.name(row["label"])
         told = bars.draw(names[:_TOP], shares[:_TOP], marked=truth, size=seen.shape[:2])
         verdict = "right" if row["top1"] else "wrong"
         parts = [(f"truth: {truth}", seen), (verdict, told)]
@@ -446,10 +415,7 @@ class Classification(task.Task):
     def _ranking(self, output: np.ndarray) -> tuple[list[str], list[float]]:
         logs = metrics.log_probabilities(output)
         order = np.argsort(-logs, kind="stable")
-        return [self._name(k) for k in order], np.exp(logs[order]).tolist()
-
-    def _name(self, k: int) -> str:
-        return class_names.name(self.classes, k)
+        return [self.name(k) for k in order], np.exp(logs[order]).tolist()
 
 
 def _label(record: task.Example) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import label_crop, label_files, sources
+from dpjax.data import label_crop, label_files
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
@@ -28,12 +28,10 @@ _PREDICTS = "whole"  # the protocol of pictures that are not scored
 
 
 @dataclasses.dataclass(frozen=True)
-class Segmentation(task.Task):
+class Segmentation(class_names.NamingTask):
     """Naming every pixel.
 
     Attributes:
-        classes: their names in the order of the labels; those of the records where a
-            run has not been told.
         scales: smallest and largest factor of a training image's size.
         scale_step: distance of the factors that are drawn from; 0 draws from all.
         by_class: crops have a random class of the image in the middle.
@@ -53,10 +51,10 @@ class Segmentation(task.Task):
 
     kind: ClassVar[str] = "segmentation"
     best: ClassVar[str] = "miou"
+    prepared_as: ClassVar[str] = "images and masks of yours as mask_folder"
     example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
 
-    classes: tuple[str, ...] = ()
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
     by_class: bool = False
@@ -84,7 +82,7 @@ class Segmentation(task.Task):
                 f"{model.name}. Choose one of {', '.join(zoo.list_segmenters())}."
             )
         count = {**zoo.list_options(model.name), **model.options}["num_classes"]
-        class_names.check_count(self.classes, count)
+        self.check_count(count)
         if experiment.evaluation.ensemble:
             raise errors.UserError(
                 "The self-ensemble turns images upside down, which streets and rooms "
@@ -119,37 +117,6 @@ class Segmentation(task.Task):
                     f"task.{name} must be {wanted}, got {value}. Change "
                     f"--task.{option}."
                 )
-
-    def with_records(self, opened: Sequence[sources.Source]) -> "Segmentation":
-        """Returns the task with the names of the classes.
-
-        Args:
-            opened: the records that are trained on and scored.
-
-        Returns:
-            This task, or a copy of it that knows `classes`.
-
-        Raises:
-            DataError: records without labels, or of other classes.
-        """
-        names = class_names.of_records(
-            opened,
-            self.classes,
-            "Prepare images and masks of yours as mask_folder.",
-        )
-        return dataclasses.replace(self, classes=names)
-
-    def check_trained(self, trained: task.Task) -> None:
-        """Raises if weights of another task, or of other classes, would be scored.
-
-        Args:
-            trained: what the weights were trained for.
-
-        Raises:
-            UserError: another task, or other classes.
-        """
-        super().check_trained(trained)
-        class_names.check_trained(self.classes, trained.classes)
 
     def batch_spec(
         self, data: config.Data, batch_size: int
@@ -344,11 +311,11 @@ class Segmentation(task.Task):
             100 * _boundary_f(rows, len(matrix)),
         )
         by_class = tuple(
-            (self._name(k), *(float(column[k]) for column in columns))
+            (self.name(k), *(float(column[k]) for column in columns))
             for k in range(len(matrix))
         )
         confused = tuple(
-            (self._name(a), self._name(b), times, share)
+            (self.name(a), self.name(b), times, share)
             for a, b, times, share in confusion.frequent(matrix, _SHOWN)
         )
         header = ("class", "percent of pixels", "iou", "accuracy", "boundary_f")
@@ -397,7 +364,7 @@ class Segmentation(task.Task):
         ]
         shown = np.union1d(truth[valid], told)
         page = panels.compose(parts, title=str(record["id"]))
-        return overlays.with_legend(page, [*map(self._name, shown)], colours[shown])
+        return overlays.with_legend(page, [*map(self.name, shown)], colours[shown])
 
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
@@ -429,7 +396,7 @@ class Segmentation(task.Task):
             shown = np.unique(labels)
             picture = overlays.with_legend(
                 overlays.blend(levels, labels, colours),
-                [*map(self._name, shown)],
+                [*map(self.name, shown)],
                 colours[shown],
             )
             return answer.Shown(picture, {"labels": labels.astype(np.uint8)})
@@ -444,9 +411,6 @@ class Segmentation(task.Task):
 
     def _colours(self, count: int) -> np.ndarray:
         return palettes.palette(self.classes or "unnamed", count)
-
-    def _name(self, k: int) -> str:
-        return class_names.name(self.classes, k)
 
 
 def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:
