@@ -1,7 +1,7 @@
 """DeepLab-v2 on PASCAL VOC 2012 with the additional labels of SBD.
 
 Run:     python train.py configs/segmentation/deeplab_v2_voc2012.py --workdir DIR \
-             --init-from resnet101.safetensors --init-skip "decoder/*"
+             --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
 Expect:  76.4 % mIoU on val by the authors, three scales, from weights of MS-COCO, 77.7
          with a dense CRF; not run here.  The loss is that of one scale
 Source:  Chen et al., PAMI 2018

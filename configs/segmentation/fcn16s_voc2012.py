@@ -1,7 +1,7 @@
 """FCN-16s on PASCAL VOC 2012, continued from FCN-32s.
 
 Run:     python train.py configs/segmentation/fcn16s_voc2012.py --workdir DIR \
-             --init-from RUN_OF_FCN32S --init-skip "decoder/score_pool*"
+             --init-from RUN_OF_FCN32S --init-skip "decoder/head_16/*"
 Expect:  65.0 % mIoU on seg11valid by the authors; not run here
 Source:  Long, Shelhamer & Darrell, CVPR 2015
 """

@@ -1,7 +1,9 @@
 """FCN-32s on PASCAL VOC 2012 with the additional labels of SBD.
 
-Run:     python train.py configs/segmentation/fcn32s_voc2012.py --workdir DIR \
-             --init-from VGG16 --init-skip "decoder/head/*"
+Run:     python -m dpjax convert fcn32s_vgg16 vgg16.pth -o vgg16.safetensors \
+             --skip "decoder/head/*"
+         python train.py configs/segmentation/fcn32s_voc2012.py --workdir DIR \
+             --init-from vgg16.safetensors --init-skip "decoder/head/*"
 Expect:  63.6 % mIoU on seg11valid by the authors; not run here
 Source:  Long, Shelhamer & Darrell, CVPR 2015.  Their loss is the sum over the pixels of
          one image, at a rate of 1e-10 and a momentum of 0.99; the mean over 16 crops

@@ -1,7 +1,7 @@
 """RefineNet-101 on ADE20K.
 
 Run:     python train.py configs/segmentation/refinenet101_ade20k.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  40.2 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

@@ -1,7 +1,7 @@
 """RefineNet-101 on Cityscapes.
 
 Run:     python train.py configs/segmentation/refinenet101_cityscapes.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  73.6 % mIoU on test by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

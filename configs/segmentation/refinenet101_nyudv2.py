@@ -1,7 +1,7 @@
 """RefineNet-101 on NYUDv2, 40 classes, RGB only.
 
 Run:     python train.py configs/segmentation/refinenet101_nyudv2.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  44.7 % mIoU by the paper, several scales; not run here
 Source:  Lin et al., CVPR 2017
 """

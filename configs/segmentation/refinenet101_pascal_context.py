@@ -1,7 +1,7 @@
 """RefineNet-101 on PASCAL-Context, 59 classes and background.
 
 Run:     python train.py configs/segmentation/refinenet101_pascal_context.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  47.1 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

@@ -1,7 +1,7 @@
 """RefineNet-101 on PASCAL Person-Part: six parts of people.
 
 Run:     python train.py configs/segmentation/refinenet101_person_part.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  68.6 % mIoU by the paper, several scales; not run here
 Source:  Lin et al., CVPR 2017
 """

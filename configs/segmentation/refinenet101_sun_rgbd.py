@@ -1,7 +1,7 @@
 """RefineNet-101 on SUN RGB-D, 37 classes, RGB only.
 
 Run:     python train.py configs/segmentation/refinenet101_sun_rgbd.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  45.7 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

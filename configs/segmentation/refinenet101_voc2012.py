@@ -2,7 +2,7 @@
 
 Run:     python -m dpjax prepare voc2012 --from COPY    (with SBD's labels: train_aug)
          python train.py configs/segmentation/refinenet101_voc2012.py --workdir DIR \
-             --init-from resnet101.safetensors --init-skip "decoder/*"
+             --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
          python evaluate.py --workdir DIR --protocol refinenet_scales
 Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not run here
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4

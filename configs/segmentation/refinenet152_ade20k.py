@@ -1,7 +1,7 @@
 """RefineNet-152 on ADE20K.
 
 Run:     python train.py configs/segmentation/refinenet152_ade20k.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  40.7 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

@@ -1,7 +1,7 @@
 """RefineNet-152 on NYUDv2.
 
 Run:     python train.py configs/segmentation/refinenet152_nyudv2.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  46.5 % mIoU by the paper, several scales; not run here
 Source:  Lin et al., CVPR 2017
 """

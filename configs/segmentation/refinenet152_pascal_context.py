@@ -1,7 +1,7 @@
 """RefineNet-152 on PASCAL-Context.
 
 Run:     python train.py configs/segmentation/refinenet152_pascal_context.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  47.3 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

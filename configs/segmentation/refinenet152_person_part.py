@@ -1,7 +1,7 @@
 """RefineNet-152 on PASCAL Person-Part.
 
 Run:     python train.py configs/segmentation/refinenet152_person_part.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  68.8 % mIoU by the paper, several scales; not run here
 Source:  Lin et al., CVPR 2017
 """

@@ -1,7 +1,7 @@
 """RefineNet-152 on SUN RGB-D.
 
 Run:     python train.py configs/segmentation/refinenet152_sun_rgbd.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  45.9 % mIoU by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

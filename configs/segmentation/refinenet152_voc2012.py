@@ -1,7 +1,7 @@
 """RefineNet-152 on PASCAL VOC 2012.
 
 Run:     python train.py configs/segmentation/refinenet152_voc2012.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  83.4 % mIoU on test by the paper, with MS-COCO; not run here
 Source:  Lin et al., CVPR 2017
 """

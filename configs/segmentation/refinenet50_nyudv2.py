@@ -1,7 +1,8 @@
 """RefineNet-50 on NYUDv2: the network of the paper's ablations.
 
 Run:     python train.py configs/segmentation/refinenet50_nyudv2.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*" [--model.options.cascades 1]
+             --init-from BACKBONE --init-skip "decoder/*" "head/*" \
+             [--model.options.cascades 1]
 Expect:  42.5 % mIoU by the paper, one scale; 40.3 with one cascade, 40.9 with two, 40.4
          without chained pooling (--model.options.pooling-stages 0); not run here
 Source:  Lin et al., CVPR 2017, Tables 5 and 6

@@ -1,7 +1,7 @@
 """Light-weight RefineNet-101 on PASCAL VOC 2012.
 
 Run:     python train.py configs/segmentation/refinenet_lw101_voc2012.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  80.3 % mIoU on val by the paper, with MS-COCO; not run here
 Source:  Nekrasov et al., BMVC 2018
 """

@@ -1,7 +1,7 @@
 """Light-weight RefineNet-50 on NYUDv2, 40 classes.
 
 Run:     python train.py configs/segmentation/refinenet_lw50_nyudv2.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  41.7 % mIoU by the paper; not run here
 Source:  Nekrasov et al., BMVC 2018
 """

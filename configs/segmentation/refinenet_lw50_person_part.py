@@ -1,7 +1,7 @@
 """Light-weight RefineNet-50 on PASCAL Person-Part.
 
 Run:     python train.py configs/segmentation/refinenet_lw50_person_part.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  64.9 % mIoU by the paper; not run here
 Source:  Nekrasov et al., BMVC 2018
 """

@@ -1,7 +1,7 @@
 """Light-weight RefineNet-50 on PASCAL VOC 2012 with the additional labels of SBD.
 
 Run:     python train.py configs/segmentation/refinenet_lw50_voc2012.py --workdir DIR \
-             --init-from resnet50.safetensors --init-skip "decoder/*"
+             --init-from resnet50.safetensors --init-skip "decoder/*" "head/*"
 Expect:  78.5 % mIoU on val by the paper, which trains on MS-COCO first; not run here
 Source:  Nekrasov et al., BMVC 2018; the authors' code has batches of 6 and learning
          rates of 5e-4 for the backbone and 10 times that for the decoder

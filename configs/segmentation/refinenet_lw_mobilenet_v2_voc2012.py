@@ -1,7 +1,7 @@
 """Light-weight RefineNet on MobileNet-v2, PASCAL VOC 2012.
 
 Run:     python train.py configs/segmentation/refinenet_lw_mobilenet_v2_voc2012.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  76.2 % mIoU on val by the paper, with MS-COCO; not run here
 Source:  Nekrasov et al., BMVC 2018
 """

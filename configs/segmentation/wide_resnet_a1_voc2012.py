@@ -1,7 +1,7 @@
 """Wider-or-Deeper Model A1 with two dilated layers, on VOC 2012 with SBD's labels.
 
 Run:     python train.py configs/segmentation/wide_resnet_a1_voc2012.py --workdir DIR \
-             --init-from RUN_OF_MODEL_A1 --init-skip "decoder/*"
+             --init-from RUN_OF_MODEL_A1 --init-skip "decoder/*" "head/*"
 Expect:  80.8 % mIoU on val by the authors (protocol mirrored); not run here
 Source:  Wu, Shen & van den Hengel, 2016, section 5; the authors' code.  Their schedule
          for VOC is not published: that of Cityscapes

@@ -1,7 +1,7 @@
 """Wider-or-Deeper Model A2 on ADE20K.
 
 Run:     python train.py configs/segmentation/wide_resnet_a2_ade20k.py --workdir DIR \
-             --init-from BACKBONE --init-skip "decoder/*"
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  43.7 % mIoU on val by the paper; not run here
 Source:  Wu, Shen & van den Hengel, 2016, section 5
 """

@@ -1,7 +1,7 @@
 """Wider-or-Deeper Model A2 on Cityscapes.
 
 Run:     python train.py configs/segmentation/wide_resnet_a2_cityscapes.py \
-             --workdir DIR --init-from BACKBONE --init-skip "decoder/*"
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  78.4 % mIoU on test by the authors; not run here
 Source:  Wu, Shen & van den Hengel, 2016, section 5
 """

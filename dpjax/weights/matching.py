@@ -112,19 +112,21 @@ def merge(
     Args:
         variables: what `store.load` returned, checked with the same `skip`.
         fresh: initial variables of the network.
-        skip: patterns of paths that keep their fresh values, such as "head/*".
+        skip: patterns of paths that keep their fresh values, or of the weights that the
+            network has no place for, such as "head/*".
 
     Returns:
         Variables with exactly the paths of `fresh`.
 
     Raises:
-        UserError: a pattern that fits no path of `fresh`, probably misspelt.
+        UserError: a pattern that fits no path of either, probably misspelt.
     """
     loaded = traverse_util.flatten_dict(variables, sep="/")
     start = traverse_util.flatten_dict(fresh, sep="/")
     for pattern in skip:
-        if not any(is_skipped(path, (pattern,)) for path in start):
-            folders = {_short(path).rsplit("/", 1)[0] + "/*" for path in start}
+        known = {**start, **loaded}
+        if not any(is_skipped(path, (pattern,)) for path in known):
+            folders = {_short(path).rsplit("/", 1)[0] + "/*" for path in known}
             raise errors.unknown_name("pattern of arrays to skip", pattern, folders)
     return traverse_util.unflatten_dict(
         {p: v if is_skipped(p, skip) else loaded[p] for p, v in start.items()},
