@@ -111,6 +111,23 @@ def test_sums_of_half_precision_maps_are_single():
     np.testing.assert_array_equal(np.asarray(ours, np.float32), rounded)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("given", "wanted"), SIZES)
+def test_sums_of_few_entries_are_the_products_that_tpus_compute(mode, given, wanted):
+    """Tangents are products on every platform, and the function is linear."""
+    x = _maps(given)
+    sums, products = jax.jvp(lambda x: enlarge.to_size(x, wanted, mode), (x,), (x,))
+    np.testing.assert_allclose(sums, products, atol=2e-6)
+
+
+def test_maps_of_double_precision_are_sampled_in_it():
+    with jax.enable_x64(True):
+        x = _maps((5, 4)).astype(np.float64)
+        ours = enlarge.to_size(x, (9, 11), "cubic")
+        products = jax.jvp(lambda x: enlarge.to_size(x, (9, 11), "cubic"), (x,), (x,))
+    np.testing.assert_allclose(ours, products[1], rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("shape", "size", "options", "message"),
     [
