@@ -17,7 +17,7 @@ from dpjax.tasks.segmentation import Segmentation
 def get_config() -> Experiment:
     return Experiment(
         task=Segmentation(
-            scales=(0.5, 2.0), by_class=True, jitter=0.3, upsampling="align_corners"
+            scales=(0.5, 1.5), by_class=True, jitter=0.3, upsampling="align_corners"
         ),
         model=Model(
             "refinenet_lw50",
@@ -28,24 +28,22 @@ def get_config() -> Experiment:
                 "path_widths": (256, 128, 128, 128),
                 "dropout": 0.3,
             },
-            compute_dtype="bfloat16",
         ),
         data=Data(
             train=("camvid:train",),
             evaluate=("camvid:val",),
-            crop=(320, 416),
-            batch_size=16,
-            workers=4,
+            crop=(240, 320),
+            batch_size=8,
         ),
         optim=Optim(
             "adamw",
             lr=1e-3,
             schedule="cosine",
-            warmup_steps=500,
+            warmup_steps=200,
             weight_decay=0.05,
-            ema_decay=0.999,
+            ema_decay=0.998,
         ),
-        evaluation=Evaluation("whole", every_steps=1_500),
-        record=Record(log_every=50, save_every=1_000),
-        total_steps=15_000,
+        evaluation=Evaluation("whole", every_steps=1_000),
+        record=Record(log_every=50, save_every=250),
+        total_steps=5_000,
     )
