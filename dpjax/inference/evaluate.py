@@ -21,7 +21,7 @@ import numpy as np
 from dpjax import config, errors
 from dpjax.data import sizes
 from dpjax.data import sources as data_sources
-from dpjax.inference import ensemble, gather, windows
+from dpjax.inference import engines, gather
 from dpjax.tasks import task as tasks
 
 Sources = Mapping[str, Sequence[tasks.Example]]
@@ -96,7 +96,9 @@ def evaluate(
     """
     start = time.perf_counter()
     sources = open_sources(task, data, evaluation) if sources is None else sources
-    engine = _engine(module, variables, evaluation, devices)
+    engine = engines.open_engine(
+        module, variables, ensemble=evaluation.ensemble, devices=devices
+    )
     rows: list[tasks.Row] = []
     pictures: list[tuple[str, np.ndarray]] = []
     failure: Exception | None = None
@@ -205,7 +207,7 @@ def pictures(
     Returns:
         An iterator of names, "source/id/condition", and pictures uint8 [h, w, 3].
     """
-    engine = _engine(module, variables, evaluation, None)
+    engine = engines.open_engine(module, variables, ensemble=evaluation.ensemble)
     for row in rows:
         record = sources[row["source"]][row["index"]]
         condition = row["condition"]
@@ -218,11 +220,6 @@ def pictures(
 
 def _picture_name(row: tasks.Row) -> str:
     return f"{row['source']}/{row['id']}/{row['condition']}".rstrip("/")
-
-
-def _engine(module, variables, evaluation, devices):
-    engine = windows.Engine(module, variables, devices=devices)
-    return ensemble.SelfEnsemble(engine) if evaluation.ensemble else engine
 
 
 def _jobs(task: tasks.Task, sources: Sources, limit: int | None) -> list:
@@ -280,18 +277,20 @@ def _predict(task, engine, sources, jobs, evaluation, threads):
     return results
 
 
-def _views(given: np.ndarray | list[np.ndarray]) -> Sequence[np.ndarray]:
-    """The images that the network sees of one example: itself, or several views."""
-    return given if isinstance(given, list) or given.ndim == 4 else (given,)
+def _views(given: Any) -> Sequence[Any]:
+    """What the network sees of one example: itself, or several views."""
+    if isinstance(given, list):
+        return given
+    return (given,) if isinstance(given, dict) or given.ndim == 3 else given
 
 
-def _like(
-    given: np.ndarray | list[np.ndarray], outputs: list[np.ndarray]
-) -> np.ndarray | list[np.ndarray]:
+def _like(given: Any, outputs: list[Any]) -> Any:
     """The outputs of the views in the form in which the task gave them."""
     if isinstance(given, list):
         return outputs
-    return np.stack(outputs) if given.ndim == 4 else outputs[0]
+    if isinstance(given, dict) or given.ndim == 3:
+        return outputs[0]
+    return np.stack(outputs)
 
 
 def _ahead(

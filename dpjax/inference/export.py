@@ -20,6 +20,7 @@ from jax import export as jax_export
 
 from dpjax import errors, storage
 from dpjax.inference import receipts
+from dpjax.models import zoo
 from dpjax.ops import tiles
 from dpjax.weights import store
 
@@ -64,12 +65,17 @@ def write(
         The description.
 
     Raises:
-        UserError: an unknown platform, a network that needs fixed sizes, or a path
-            that would take the place of weights or of a card.
+        UserError: an unknown platform, a network that needs fixed sizes or takes more
+            than an image, or a path that would take the place of weights or of a card.
         StorageError: the files differ from the network, or cannot be written.
     """
     path = pathlib.Path(path)
     _check_place(path)
+    if zoo.is_structured(module):
+        raise errors.UserError(
+            "Only networks that take an image can be exported, this one takes "
+            f"{sorted(module.example_inputs())}. Use dpjax.Predictor."
+        )
     for name in platforms:
         if name not in PLATFORMS:
             raise errors.unknown_name("platform", name, PLATFORMS)

@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from dpjax import config, errors, tasks
-from dpjax.inference import ensemble as symmetries
-from dpjax.inference import memory, pictures, trained, windows
+from dpjax.inference import engines, memory, pictures, trained
 from dpjax.ops import resize
 from dpjax.tasks import answer
 from dpjax.weights import store
@@ -114,12 +114,12 @@ class Predictor:
         self.task: tasks.Task = loaded.task
         self.module = loaded.module
         self.memory_bytes = memory_bytes
-        engine = windows.Engine(
+        self._engine = engines.open_engine(
             self.module,
             loaded.variables,
             memory_bytes=None if memory_bytes is None else memory_bytes // 2,
+            ensemble=ensemble,
         )
-        self._engine = symmetries.SelfEnsemble(engine) if ensemble else engine
 
     def read(self, path: str | os.PathLike, **options: Any) -> pictures.Picture:
         """Returns a decoded file, for callers that read the next one ahead.
@@ -174,9 +174,10 @@ class Predictor:
             values, alpha = _split_alpha(values)
         self._check_size(values.shape, enlarged)
         inputs, finish = self.task.request(values, options)
-        is_exact = all(self._engine.is_exact(*given.shape[:2]) for given in inputs)
+        images = [x["image"] if isinstance(x, dict) else x for x in inputs]
+        is_exact = all(self._engine.is_exact(*image.shape[:2]) for image in images)
         outputs = list(self._engine.map(inputs))
-        if not all(np.isfinite(output).all() for output in outputs):
+        if not all(np.isfinite(output).all() for output in jax.tree.leaves(outputs)):
             raise errors.NotFiniteError(
                 f"{self.name} returned values that are not finite for this picture. "
                 "The weights are damaged or were trained astray."

@@ -5,7 +5,8 @@ The tables are here for restoration, in `backbones` and in `segmenters`.
 What runs a network asks four things of its module: `channels` of the image; `stride`,
 of which the sides of an image are multiples; `halo`, the pixels around a window that
 its result depends on, None if that is the whole image; and `is_dense`, whether it gives
-a map [b, h, w, k] or one vector [b, k] for an image.
+a map [b, h, w, k] or one vector [b, k] for an image.  A network that takes more than an
+image says so by `example_inputs()`, and is never cut into windows.
 """
 
 import fnmatch
@@ -250,25 +251,52 @@ def create_model(
         UserError: as `create_module`.
     """
     module = create_module(name, compute_dtype=compute_dtype, **options)
-    example = example_input(module)
     # Under jit one program draws everything, and the forward pass is never computed.
     # Compiling takes longer than drawing: the lower level halves it, with equal bits.
     is_cpu = jax.default_backend() == "cpu"
     init = jax.jit(
-        lambda key: module.init(key, jnp.zeros(example.shape)),
+        lambda key: module.init(key, blank_input(module)),
         compiler_options={"xla_backend_optimization_level": 1} if is_cpu else None,
     )
     return module, init(jax.random.key(seed))
 
 
-def example_input(module: nn.Module) -> jax.ShapeDtypeStruct:
-    """Returns shape and type of the smallest images that a network accepts.
+def is_structured(module: nn.Module) -> bool:
+    """Returns whether a network takes more than an image.
 
     Args:
         module: a network of `create_module`.
 
     Returns:
-        One image, float32 [1, side, side, channels].
+        True if it takes a dict of arrays, which its `example_inputs()` describes.
     """
+    return hasattr(module, "example_inputs")
+
+
+def blank_input(module: nn.Module) -> jax.Array | dict[str, jax.Array]:
+    """Returns an input of zeros, to initialise a network with.
+
+    Args:
+        module: a network of `create_module`.
+
+    Returns:
+        Arrays of the shapes and types of `example_input`.
+    """
+    return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), example_input(module))
+
+
+def example_input(
+    module: nn.Module,
+) -> jax.ShapeDtypeStruct | dict[str, jax.ShapeDtypeStruct]:
+    """Returns shape and type of the smallest input that a network accepts.
+
+    Args:
+        module: a network of `create_module`.
+
+    Returns:
+        One image, float32 [1, side, side, channels]; or what `example_inputs()` says.
+    """
+    if is_structured(module):
+        return module.example_inputs()
     side = module.smallest_side
     return jax.ShapeDtypeStruct((1, side, side, module.channels), jnp.float32)

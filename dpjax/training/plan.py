@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -121,8 +120,15 @@ def make_plan(experiment: config.Experiment, slice_name: str | None = None) -> P
     if chip:
         costs = program.cost_analysis() or {}
         seconds = estimate_s(costs, work, chip, experiment.optim.accumulate)
-    image = jax.ShapeDtypeStruct(
-        (1, *experiment.data.crop, module.channels), jnp.float32
+    # A task may look at pairs of examples, so one alone is cut out afterwards.
+    inputs, _ = jax.eval_shape(
+        lambda b: experiment.task.inputs(
+            b, step.example_keys(0, b["position"]), experiment.data
+        ),
+        batch,
+    )
+    one = jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct((1, *s.shape[1:]), s.dtype), inputs
     )
     state_bytes = _size_bytes(start)
     return Plan(
@@ -135,7 +141,7 @@ def make_plan(experiment: config.Experiment, slice_name: str | None = None) -> P
         batch_size=experiment.data.batch_size,
         total_steps=experiment.total_steps,
         records=_count_records(experiment.data),
-        forward_flops=flops.count(module.apply, start.variables(), image),
+        forward_flops=flops.count(module.apply, start.variables(), one),
         step_flops=work,
         state_bytes=state_bytes,
         # Layouts of a device may be padded, so its own figures are taken.

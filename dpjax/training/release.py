@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from dpjax import config, errors
@@ -50,11 +49,10 @@ def starting_variables(
     )
     if not skip:
         return weights.variables
-    example = zoo.example_input(module)
     # The same values that a run without other weights would begin with.
     fresh = jax.jit(module.init)(
         state.stream_key(experiment.seed, state.INIT),
-        jnp.zeros(example.shape, example.dtype),
+        zoo.blank_input(module),
     )
     return matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
 

@@ -106,10 +106,9 @@ def create(
     Returns:
         A fresh state; no two leaves share memory once it comes out of jit.
     """
-    example = zoo.example_input(module)
     key = stream_key(experiment.seed, INIT)
     if start is None:
-        start = module.init(key, jnp.zeros(example.shape, example.dtype))
+        start = module.init(key, zoo.blank_input(module))
     variables = dict(start)
     params = variables.pop("params")
     names = term_names(
