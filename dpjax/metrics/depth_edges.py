@@ -10,9 +10,9 @@ the truth by distances in pixels, cut at 10:
                   at most 10
 
 Edges are Canny's with a Gaussian of sqrt(2) pixels and thresholds 0.1 and 0.2, of the
-depth stretched to [0, 1] over its valid pixels: the settings of the public evaluators.
-(Some of those mix the distances of predicted edges into completeness; the paper does
-not.)
+depth stretched to [0, 1] over its valid pixels, as in public evaluators.  Those are not
+one: some have the thresholds 0.15 and 0.3, or mix the distances of predicted edges into
+completeness.
 That set has its true edges drawn; here they may be given, or found in a dense truth in
 the same way.  Points of a laser scanner are too far apart for edges.
 """
