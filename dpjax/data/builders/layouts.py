@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 
 from dpjax import errors
-from dpjax.data import image_files, label_files
+from dpjax.data import depth_files, image_files, label_files
 
 ID = "{}"
 _TOLD = 8  # entries of a folder in a message
 
-Coding = label_files.Coding
+Coding = label_files.Coding | depth_files.Coding
 
 
 @dataclasses.dataclass(frozen=True)
