@@ -9,7 +9,14 @@ import pytest
 import scipy.io
 
 from dpjax import errors
-from dpjax.data import builders, depth_files, depth_health, preparation, sources
+from dpjax.data import (
+    builders,
+    depth_files,
+    depth_health,
+    health,
+    preparation,
+    sources,
+)
 from dpjax.data.builders import depth_maps, layouts
 
 SIZE = (12, 16)
@@ -171,6 +178,10 @@ def test_make3d_keeps_both_sizes(tmp_path, depth):
         wanted = grids[name][..., 3].astype(np.float32)
         np.testing.assert_array_equal(record["depth"], wanted)
     assert "train is published with 400" in notes("make3d", tmp_path)[0]
+    source = sources.open_sources(["make3d:test"], directory=tmp_path / "records")
+    found = health.examine(source)
+    assert found.is_sound
+    assert found.survey.measured == 55 * 305
 
 
 def test_depth_of_make3d_in_another_size_is_refused(tmp_path):

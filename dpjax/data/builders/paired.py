@@ -81,7 +81,7 @@ class PairedSet(image_set.ImageSet, skip_registration=True):
         self.coding = layout.coding
 
     def remember(self, found: PairedSplits) -> image_set.Splits:
-        """Returns the pictures, tells what lacks, and keeps the file of each.
+        """Returns the pictures, and keeps the file of targets of each.
 
         Args:
             found: for each split and record id, picture and file of targets.
