@@ -15,6 +15,7 @@ import tyro
 from dpjax import config, errors
 from dpjax.data import (
     builders,
+    depth_health,
     health,
     identity,
     label_health,
@@ -193,6 +194,8 @@ def _source(source: sources.Source) -> bool:
         )
     if found.census is not None:
         _labels(found.census)
+    if found.survey is not None:
+        _depth(found.survey)
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
     return found.is_sound
@@ -214,6 +217,15 @@ def _labels(census: label_health.Census) -> None:
             f"  ?  {len(census.empty)} images without a labelled pixel: "
             f"{', '.join(census.empty[:_SHOWN])}"
         )
+
+
+def _depth(survey: depth_health.Survey) -> None:
+    titles = ("min", "1 %", "median", "99 %", "max")
+    print(f"  depth (m)   {' '.join(f'{t:>8}' for t in titles)}   pixels measured %")
+    values = " ".join(f"{value:8.3f}" for value in survey.quantiles_m)
+    print(f"  {'':<11} {values}   {100 * survey.share:17.2f}")
+    if not survey.is_plausible:
+        print("  ?  hardly metres: were the files prepared with the right unit?")
 
 
 def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bool:

@@ -19,6 +19,7 @@ _FLAGS = {
     "ratio": "--split-ratio",
     "test_list": "--test-list",
     "ignore": "--ignore",
+    "unit": "--unit",
     "config": "--name",
 }
 _TRAINED = ("train", "train_aug")  # splits to train on; the others are to score
@@ -34,13 +35,17 @@ class Options:
         source: your copy of the images, a folder; not needed for photos.
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        name: your name for an image_folder, class_folder or mask_folder, used as
-            image_folder/NAME.
+        name: your name for an image_folder, class_folder, mask_folder or rgbd_folder,
+            used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
         test_list: text file naming the test images of an image_folder, one path a line.
-        ignore: number in the masks of a mask_folder of pixels without a class.
+        ignore: number in the masks of a mask_folder of pixels without a class, or in
+            the depth maps of an rgbd_folder of pixels that were not measured.
+        unit: what a number in the depth maps of an rgbd_folder means: metres,
+            centimetres, millimetres, 1/256 (KITTI), 1/5000 (TUM); depth.json beside
+            them may say it, too.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
     """
@@ -53,6 +58,7 @@ class Options:
     split_ratio: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
     test_list: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     ignore: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
     skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -103,6 +109,7 @@ def _prepare(options: Options) -> Path:
         "ratio": options.split_ratio,
         "test_list": options.test_list,
         "ignore": options.ignore,
+        "unit": options.unit,
     }
     given = {name: value for name, value in given.items() if value is not None}
     asked = [*given, *(["config"] if options.name is not None else [])]
@@ -110,7 +117,7 @@ def _prepare(options: Options) -> Path:
         if name not in _options_of(kind):
             raise errors.UserError(
                 f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
-                "prepare image_folder, class_folder or mask_folder."
+                "prepare image_folder, class_folder, mask_folder or rgbd_folder."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 

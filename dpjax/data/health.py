@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import identity, label_health, sources
+from dpjax.data import builders, depth_health, identity, label_health, sources
 
 _FLAT_STD_255 = 1.0  # below this an image is one colour
 
@@ -28,6 +28,7 @@ class Health:
         duplicates: pairs of ids that show the same picture.
         fingerprint: of the records as a whole.
         census: of the labels, where every pixel has a class.
+        survey: of the depth, where pixels have one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Health:
     duplicates: list[tuple[str, str]]
     fingerprint: str
     census: label_health.Census | None = None
+    survey: depth_health.Survey | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -60,7 +62,8 @@ def examine(
         The findings.
     """
     grey, flat, damaged, seen = 0, [], [], []
-    counter = _counter(source)
+    labels, depths = _label_counter(source), depth_health.Counter(_own_sizes(source))
+    counters = [depths] if labels is None else [labels, depths]
     for position in range(len(source)):
         try:
             record = source[position]
@@ -74,8 +77,8 @@ def examine(
             grey += bool(np.ptp(image, axis=-1).max() == 0)
             if image.std((0, 1)).max() < _FLAT_STD_255:
                 flat.append(record["id"])
-            wrong = counter.add(record) if counter and "labels" in record else None
-            damaged += [wrong] if wrong else []
+            wrong = [c.add(record) for c in counters if c.target in record]
+            damaged += filter(None, wrong)
         except errors.DataError as error:
             damaged.append(str(error))
         if progress:
@@ -94,16 +97,24 @@ def examine(
         damaged=damaged,
         duplicates=identity.find_duplicates(source),
         fingerprint=source.fingerprint,
-        census=counter.census() if counter and counter.has_counted else None,
+        census=labels.census() if labels and labels.has_counted else None,
+        survey=depths.survey() if depths.has_counted else None,
     )
 
 
-def _counter(source: sources.Source) -> label_health.Counter | None:
+def _label_counter(source: sources.Source) -> label_health.Counter | None:
     """For sources whose parts have the same classes; others cannot be added up."""
     classes = {part.classes for part in source.parts}
     return (
         label_health.Counter(*classes) if len(classes) == 1 and all(classes) else None
     )
+
+
+def _own_sizes(source: sources.Source) -> set[tuple[int, int]]:
+    """Of the depth of sets that are published so."""
+    names = {sources.parse(name).name for name in source.names}
+    kinds = [builders.find(name) for name in names & builders.TABLE.keys()]
+    return {kind.own_size["depth"] for kind in kinds if "depth" in kind.own_size}
 
 
 def _shows_what_it_showed(record: dict[str, Any]) -> bool:

@@ -71,10 +71,11 @@ KNOWN_OVERLAPS = (
     ),
     *(
         KnownOverlap(train, test, "SUN RGB-D holds crops of NYU Depth v2")
+        for nyu in ("nyudv2", "nyudv2_depth")
         for train, test in (
-            ("nyudv2:train", "sun_rgbd:test"),
-            ("sun_rgbd:train", "nyudv2:val"),
-            ("sun_rgbd:train", "nyudv2:test"),
+            (f"{nyu}:train", "sun_rgbd:test"),
+            ("sun_rgbd:train", f"{nyu}:val"),
+            ("sun_rgbd:train", f"{nyu}:test"),
         )
     ),
 )

@@ -23,6 +23,8 @@ _PORTABLE = (".ppm", ".pgm", ".pnm")
 EXTENSIONS = frozenset(
     (*_JPEG, *_PORTABLE, ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif")
 )
+# Endings of files whose values are not those that were written.
+LOSSY = frozenset((*_JPEG, ".webp"))
 SMALLEST_SIDE = 8  # pixels; anything smaller is an icon or an accident, not a picture
 _EXIF_ORIENTATION = 0x0112
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

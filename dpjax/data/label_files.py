@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import image_files
+from dpjax.data import image_files, matlab_files
 
 IGNORE = 255  # in records only; past the loader such pixels are not valid
 MOST_CLASSES = IGNORE  # numbers 0 to 254
-_LOSSY = frozenset((".jpg", ".jpeg", ".jpe", ".jp2", ".webp"))
-EXTENSIONS = image_files.EXTENSIONS - _LOSSY | {".mat"}
+EXTENSIONS = image_files.EXTENSIONS - image_files.LOSSY | {".mat"}
 # The labels of PASCAL-Context, of NYUDv2 as FCN read it, and of SBD.
 _MATLAB_NAMES = ("LabelMap", "segmentation", "GTcls")
 _SHOWN = 5
@@ -150,7 +149,7 @@ def read(path: pathlib.Path) -> np.ndarray:
     """
     if path.suffix.lower() == ".mat":
         return _from_matlab(path)
-    if path.suffix.lower() in _LOSSY:
+    if path.suffix.lower() in image_files.LOSSY:
         raise errors.DataError(
             f"{path} is compressed with loss, so its values are not those that were "
             "drawn. Export the labels again, as PNG."
@@ -198,17 +197,7 @@ def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
 
 
 def _from_matlab(path: pathlib.Path) -> np.ndarray:
-    import scipy.io
-
-    try:
-        found = scipy.io.loadmat(path)
-    except OSError as error:
-        raise errors.DataError(f"Cannot read {path}: {error}.") from error
-    except Exception as error:  # damage raises many kinds; the newest format is HDF5
-        raise errors.DataError(
-            f"Cannot decode {path}: {error}. Wanted a MATLAB file up to version 7; "
-            "copy it again, or pass --skip-bad."
-        ) from error
+    found = matlab_files.load(path)
     for name in _MATLAB_NAMES:
         if name in found:
             values = found[name]
@@ -216,10 +205,9 @@ def _from_matlab(path: pathlib.Path) -> np.ndarray:
                 values = values["Segmentation"][0, 0]
             if values.ndim == 2 and values.dtype.kind in "ui" and values.min() >= 0:
                 return values.astype(np.uint16)
-    held = ", ".join(name for name in found if not name.startswith("__"))
     raise errors.DataError(
-        f"{path} holds {held or 'nothing'}; wanted whole numbers [h, w] under "
-        f"{' or '.join(_MATLAB_NAMES)}."
+        f"{path} holds {', '.join(found) or 'nothing'}; wanted whole numbers [h, w] "
+        f"under {' or '.join(_MATLAB_NAMES)}."
     )
 
 

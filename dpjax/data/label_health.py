@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,7 +58,13 @@ class Census:
 
 
 class Counter:
-    """Counts the labels of records, one after the other."""
+    """Counts the labels of records, one after the other.
+
+    Attributes:
+        target: name of what is counted in a record.
+    """
+
+    target: ClassVar[str] = "labels"
 
     def __init__(self, classes: Sequence[str]):
         """Has counted nothing yet.

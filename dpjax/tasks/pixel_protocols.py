@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from dpjax.data import label_crop
+from dpjax.data import crop_window
 from dpjax.ops import enlarge, meanfield
 
 
@@ -52,7 +52,7 @@ class Protocol:
         found = []
         for scale in self.scales:
             size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
-            levels = label_crop.resize(image, size)
+            levels = crop_window.resize(image, size)
             view = levels.astype(np.float32) / np.float32(255)
             found.append(view)
             if self.mirrors:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import label_crop, label_files
+from dpjax.data import crop_window, label_crop, label_files
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
@@ -416,7 +416,7 @@ class Segmentation(class_names.NamingTask):
 def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:
     """The nearest pixels of [b, h, w], as labels must be resized."""
     rows, columns = (
-        label_crop.nearest(np.arange(n), n, length)
+        crop_window.nearest(np.arange(n), n, length)
         for n, length in zip(size, array.shape[1:], strict=True)
     )
     return array[:, rows][:, :, columns]

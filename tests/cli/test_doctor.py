@@ -183,6 +183,53 @@ def test_labels_of_another_size_are_named():
     assert not counter.has_counted
 
 
+@pytest.fixture
+def depths(tmp_path, photo):
+    """Two images, the depth of one in half of its pixels; 1, 2, 3 and 4 metres."""
+    root = tmp_path / "rooms"
+    for i, holes in enumerate((False, True)):
+        for kind in ("images", "depth"):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+        crop = photo[100 * i : 100 * i + 100, 150:300]
+        PIL.Image.fromarray(crop).save(root / "images" / f"{i}.png")
+        values = np.full((100, 150), 2000, np.uint16)
+        values[:10], values[50:] = 1000, 0 if holes else 4000
+        PIL.Image.fromarray(values).save(root / "depth" / f"{i}.png")
+    preparation.prepare(
+        "rgbd_folder",
+        folder=root,
+        directory=tmp_path,
+        config="mine",
+        ratio=1.0,
+        unit="mm",
+    )
+    return tmp_path
+
+
+def test_depth_is_told_in_metres(depths, capsys):
+    assert run("rgbd_folder/mine", "--dir", depths) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (title,) = (i for i, line in enumerate(lines) if line.startswith("  depth (m)"))
+    assert lines[title].split()[-3:] == ["pixels", "measured", "%"]
+    values = list(map(float, lines[title + 1].split()))
+    np.testing.assert_allclose(values, [1, 1, 2, 4, 4, 75], atol=1e-3)
+    assert not any("hardly metres" in line for line in lines)
+
+
+def test_depth_that_is_none_is_named_and_doubtful_units_are_told(depths, capsys):
+    """As records would hold that another program wrote."""
+    (index,) = depths.glob("rgbd_folder/mine/*/metadata.json")
+    metadata = json.loads(index.read_text())
+    index.write_text(json.dumps({**metadata, "units": {"depth": 1000.0}}))
+    assert run("rgbd_folder/mine", "--dir", depths) == 0
+    assert "?  hardly metres: were the files prepared" in capsys.readouterr().out
+    index.write_text(json.dumps({**metadata, "units": {"depth": -1.0}}))
+    assert run("rgbd_folder/mine", "--dir", depths) == errors.DataError.exit_code
+    said = capsys.readouterr().out
+    assert "!! Record '0.png' of rgbd_folder/mine:train has 15000 pixels of neg" in said
+    assert "depth (m)" not in said
+
+
 def test_a_set_without_a_split_is_looked_at_whole(tmp_path, photo, capsys):
     root = tmp_path / "images"
     for split, shift in (("train", 0), ("test", 90)):

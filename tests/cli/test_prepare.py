@@ -86,6 +86,7 @@ def test_copies_do_not_meet_across_a_ratio(folder, tmp_path, capsys):
         (("photos", "--split", "test"), "no option --split"),
         (("camvid", "--from", ".", "--ignore", "11"), "no option --ignore"),
         (("camvid", "--from", ".", "--name", "x"), "no option --name"),
+        (("make3d", "--from", ".", "--unit", "mm"), "no option --unit"),
         (("photos", "--from", "."), "brings its own files"),
         (("image_folder", "--from", ".", "--name", "a b/c"), "got 'a b/c'. Change"),
         (("class_folder", "--from", ".", "--name", ".."), "got '..'. Change --name"),
@@ -111,6 +112,23 @@ def test_masks_of_a_user_with_what_is_worth_knowing(tmp_path, photo, capsys):
     said = capsys.readouterr().out
     assert "mask_folder/mine: 1 train, 1 val images in" in said
     assert "--data.evaluate mask_folder/mine:val" in said
+
+
+def test_depth_of_a_user_wants_its_unit(tmp_path, photo, capsys):
+    for kind in ("images", "depth"):
+        (tmp_path / "m" / kind).mkdir(parents=True)
+    for i in range(2):
+        crop = PIL.Image.fromarray(photo[:, 90 * i : 90 * i + 150])
+        crop.save(tmp_path / "m" / "images" / f"{i}.png")
+        depth = np.tile(np.arange(700, 850, dtype=np.uint16), (300, 1))
+        PIL.Image.fromarray(depth).save(tmp_path / "m" / "depth" / f"{i}.png")
+    words = ("rgbd_folder", "--from", tmp_path / "m", "--dir", tmp_path / "r")
+    assert run(*words, "--name", "mine") == errors.UserError.exit_code
+    assert "Pass --unit millimetres, or write it" in capsys.readouterr().err
+    assert run(*words, "--name", "mine", "--unit", "millimetres") == 0
+    said = capsys.readouterr().out
+    assert "note: depth is read as millimetres; 0 and NaN as not measured" in said
+    assert "--data.train rgbd_folder/mine:train" in said
 
 
 def test_parts_of_public_sets_and_splits_without_labels_are_noted(tmp_path, capsys):

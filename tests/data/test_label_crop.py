@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpjax.data import label_crop, label_files
+from dpjax.data import crop_window, label_crop, label_files
 
 # A picture that tells its labels: colour = 40 x class.
 RNG = np.random.default_rng(0)
@@ -47,27 +47,14 @@ def test_at_its_own_size_a_crop_is_a_slice():
 
 
 def test_beyond_a_small_picture_there_are_no_labels():
-    window = label_crop.Window((50, 60), -5, -9)
+    window = crop_window.Window((50, 60), -5, -9)
     image, labels = label_crop.cut(IMAGE, LABELS, window, (64, 80))
     inside = np.zeros((64, 80), bool)
     inside[5:55, 9:69] = True
     assert np.array_equal(labels != label_files.IGNORE, inside)
     assert (image[~inside] == (124, 116, 104)).all()
-    small = label_crop.resize(IMAGE, (50, 60))
+    small = crop_window.resize(IMAGE, (50, 60))
     assert np.array_equal(image[5:55, 9:69], small)
-
-
-def test_nearest_pixels_are_those_that_centres_fall_on():
-    for size, source in ((7, 5), (5, 7), (9, 9), (1, 4), (16, 4)):
-        wanted = np.floor((np.arange(size) + 0.5) * source / size)
-        found = label_crop.nearest(np.arange(size), size, source)
-        assert np.array_equal(found, wanted)
-
-
-def test_sizes_are_drawn_from_the_steps():
-    sizes = {_draw(i, scales=(0.7, 1.3), step=0.1).size for i in range(200)}
-    wanted = {(round(113 * s / 10), round(149 * s / 10)) for s in range(7, 14)}
-    assert sizes == wanted
 
 
 def test_crops_by_class_have_every_class_in_the_middle_equally_often():

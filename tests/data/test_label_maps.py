@@ -432,7 +432,7 @@ def test_every_labelled_set_declares_layouts_that_fit_together():
         for layout in kind.published:
             assert kind.counts.keys() <= layout.splits.keys() | {"train_aug", "test"}
             for place in layout.splits.values():
-                for pattern in (place.images, *place.labels):
+                for pattern in (place.images, *place.targets):
                     assert pattern.count(layouts.ID) == 1
             numbers = set(layout.coding.meaning.values()) - {label_files.IGNORE}
             count = len(kind.classes) or 150  # ADE20K reads its names

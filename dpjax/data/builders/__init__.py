@@ -32,6 +32,10 @@ TABLE: dict[str, str] = {
     "ade20k": "dpjax.data.builders.ade20k:Ade20k",
     "nyudv2": "dpjax.data.builders.indoor:Nyudv2",
     "sun_rgbd": "dpjax.data.builders.indoor:SunRgbd",
+    "nyudv2_depth": "dpjax.data.builders.indoor_depth:Nyudv2Depth",
+    "make3d": "dpjax.data.builders.make3d:Make3d",
+    "kitti_eigen": "dpjax.data.builders.kitti:KittiEigen",
+    "rgbd_folder": "dpjax.data.builders.rgbd_folder:RgbdFolder",
 }
 
 

@@ -40,6 +40,8 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             `Image`, float32 maps `Tensor` of shape (None, None), encoding "zlib".
         units: what one level of a stored target means; a record then holds float32, as
             metres where {"depth": 0.001} turns millimetres into them.
+        own_size: height and width of targets that are of another size than the image,
+            but show the same view.
         classes: what the labels of `label` or `labels` stand for, in their order; empty
             for sets without.
         url_infos: checksums of downloads; empty.
@@ -50,6 +52,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     source: ClassVar[str] = ""
     extra_features: ClassVar[dict[str, tfds.features.FeatureConnector]] = {}
     units: ClassVar[dict[str, float]] = {}
+    own_size: ClassVar[dict[str, tuple[int, int]]] = {}
     classes: tuple[str, ...] = ()
     url_infos: ClassVar[dict[str, Any]] = {}  # nothing is downloaded, no checksum file
 
@@ -96,8 +99,9 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             path: of its image.
 
         Returns:
-            A value for each of `extra_features`; pixels as uint8 or uint16 arrays,
-            [h, w] or [h, w, c], upright and of the size of the image.
+            A value for each of `extra_features`; pixels as uint8 or uint16 arrays, and
+            maps of floats, [h, w] or [h, w, c], upright and of the size of the image,
+            or of `own_size`.
 
         Raises:
             DataError: a file is missing or damaged.
@@ -204,13 +208,18 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ) -> dict[str, Any]:
         extras = self.load_extras(name, path)
         for target, feature in self.extra_features.items():
-            if not isinstance(feature, tfds.features.Image):
+            if feature.shape[:2] != (None, None):
                 continue
+            wanted = self.own_size.get(target, size)
             # A photograph that was turned upright, with labels that were not.
-            if extras[target].shape[:2] != size:
+            if extras[target].shape[:2] != wanted:
+                reason = "Both must show the same pixels."
+                if target in self.own_size:
+                    reason = f"{self.name} has {wanted[0]}x{wanted[1]} for it."
                 raise errors.DataError(
                     f"The {target} of {path} has shape {extras[target].shape}, its "
-                    f"image is {size[0]}x{size[1]}. Both must show the same pixels."
+                    f"image is {size[0]}x{size[1]}. {reason}"
                 )
-            extras[target] = image_files.encode_png(extras[target])
+            if isinstance(feature, tfds.features.Image):
+                extras[target] = image_files.encode_png(extras[target])
         return extras

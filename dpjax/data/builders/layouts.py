@@ -1,35 +1,41 @@
-"""Where publishers put pictures and label files, and what of it a user's copy has."""
+"""Where publishers put pictures and their targets, and what of it a user's copy has."""
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable
 
 from dpjax import errors
-from dpjax.data import image_files, label_files
+from dpjax.data import depth_files, image_files, label_files
 
 ID = "{}"
 _TOLD = 8  # entries of a folder in a message
 
+Coding = label_files.Coding | depth_files.Coding
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where the pictures of one split and their label files lie.
+    """Where the pictures of one split and their files of targets lie.
 
     Paths are below the user's folder and without ending; "{}" stands for the id of a
-    record, which may hold folders.
+    record, which may hold folders.  "{}/rgb_{}" is an id in two parts.
 
     Attributes:
         images: of the pictures.
-        labels: of the label files; of several paths the first that has a file is read.
+        targets: of the label files or depth maps; of several paths the first that has a
+            file is read.
         lists: text files of the ids, one a line, the first that is there is read;
             without any, all pictures belong to the split.
         holds: tells whether an id belongs to the split, where no file lists them.
+        beside: further files that make sense of the others.
     """
 
     images: str
-    labels: tuple[str, ...]
+    targets: tuple[str, ...]
     lists: tuple[str, ...] = ()
     holds: Callable[[str], bool] | None = None
+    beside: tuple[str, ...] = ()
 
     def missing(self, folder: pathlib.Path) -> list[str]:
         """Returns what of the place is not there.
@@ -40,7 +46,7 @@ class Place:
         Returns:
             Folders and files, for messages; empty if all is there.
         """
-        wanted = [(base_of(self.images),), tuple(map(base_of, self.labels))]
+        wanted = [(base_of(self.images),), tuple(map(base_of, self.targets))]
         missing = [
             " or ".join(paths)
             for paths in wanted
@@ -48,7 +54,7 @@ class Place:
         ]
         if self.lists and not any((folder / path).is_file() for path in self.lists):
             missing.append(" or ".join(self.lists))
-        return missing
+        return missing + [p for p in self.beside if not (folder / p).is_file()]
 
     def listed(self, folder: pathlib.Path) -> list[str] | None:
         """Returns the ids of the split as a file lists them.
@@ -78,25 +84,31 @@ class Layout:
 
     Attributes:
         splits: the place of each.
-        coding: what label files hold.
+        coding: what the files of targets hold.
         is_plain: the folders could be those of any set, so that `classes.txt` beside
             them has to name the classes of this one.
     """
 
     splits: dict[str, Place]
-    coding: label_files.Coding
+    coding: Coding
     is_plain: bool = False
 
 
 def by_split(
-    coding: label_files.Coding, images: str, labels: str, **names: str
+    coding: Coding,
+    images: str,
+    targets: str,
+    *,
+    beside: str | None = None,
+    **names: str,
 ) -> Layout:
     """Returns the layout whose splits differ by the name of a folder only.
 
     Args:
-        coding: what label files hold.
+        coding: what the files of targets hold.
         images: path of the pictures, with "{split}" and "{}".
-        labels: path of the label files, likewise.
+        targets: path of the files of targets, likewise.
+        beside: path of a file that each split needs, with "{split}".
         **names: for each split, the name of its folder.
 
     Returns:
@@ -105,7 +117,9 @@ def by_split(
     return Layout(
         {
             split: Place(
-                images.replace("{split}", name), (labels.replace("{split}", name),)
+                images.replace("{split}", name),
+                (targets.replace("{split}", name),),
+                beside=(beside.replace("{split}", name),) if beside else (),
             )
             for split, name in names.items()
         },
@@ -113,7 +127,7 @@ def by_split(
     )
 
 
-def plain(coding: label_files.Coding, *splits: str) -> Layout:
+def plain(coding: Coding, *splits: str) -> Layout:
     """Returns the layout of folders images and labels in a folder of each split.
 
     Args:
@@ -136,7 +150,8 @@ def files_at(
 
     Args:
         folder: the user's copy.
-        pattern: path below it without ending, "{}" standing for the id.
+        pattern: path below it without ending, "{}" standing for the id, or for its
+            parts.
         endings: of the files, in lower case.
 
     Returns:
@@ -146,18 +161,19 @@ def files_at(
         DataError: two files of one id.
     """
     base = folder / base_of(pattern)
-    before, after = pattern.removeprefix(base_of(pattern)).lstrip("/").split(ID)
+    parts = pattern.removeprefix(base_of(pattern)).lstrip("/").split(ID)
+    form = re.compile("(.+)".join(map(re.escape, parts)))
     found: dict[str, pathlib.Path] = {}
     for path in sorted(base.rglob("*")):
         inside = path.relative_to(base)
-        name = inside.with_suffix("").as_posix()
+        fits = form.fullmatch(inside.with_suffix("").as_posix())
         if (
             path.suffix.lower() not in endings
             or any(part.startswith(".") for part in inside.parts)
-            or not (name.startswith(before) and name.endswith(after))
+            or fits is None
         ):
             continue
-        name = name[len(before) : len(name) - len(after)]
+        name = "/".join(fits.groups())
         if name in found:
             raise errors.DataError(
                 f"{path} and {found[name].name} have the same name; keep one of them."
