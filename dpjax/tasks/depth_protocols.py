@@ -50,14 +50,14 @@ class Protocol:
         clamp: smallest and largest depth that a prediction may have, metres; None
             leaves predictions as they are, which must then be positive.
         crop: the part of the image that counts; see `window`.
-        images: how many the published test set has.
+        images: how many the published test set has; None if it is no published one.
     """
 
     least: float
     most: float
     clamp: tuple[float, float] | None
     crop: Crop
-    images: int
+    images: int | None
 
     def window(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """Returns the rows and columns that count.
@@ -145,6 +145,8 @@ PROTOCOLS = {
     # the whole image; the scanner reaches 81.
     "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134),
     "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134),
+    # For pictures of no published set.
+    "all_pixels": Protocol(0, np.inf, None, "none", None),
 }
 
 
@@ -296,7 +298,7 @@ def summary(images: Sequence[Mapping[str, Rows]]) -> dict[str, dict[str, float]]
 
     Returns:
         By protocol, what `summary` of each metric returns, and "images_expected", the
-        size of the published test set.
+        size of the published test set if there is one.
 
     Raises:
         UserError: a protocol under which no image has valid depth.
@@ -304,10 +306,25 @@ def summary(images: Sequence[Mapping[str, Rows]]) -> dict[str, dict[str, float]]
     return {
         name: {
             **_of_each(images, name, lambda metric, found: metric.summary(found)),
-            "images_expected": PROTOCOLS[name].images,
+            **_expected(PROTOCOLS[name].images),
         }
         for name in images[0]
     }
+
+
+def own(found: Rows) -> dict[str, float]:
+    """Returns what one image is told by.
+
+    Args:
+        found: of `rows`, under one protocol.
+
+    Returns:
+        rel, rms and delta1; nothing if no pixel counts.
+    """
+    every = metrics.values(found["depth"])
+    if np.isnan(every["rel"]):
+        return {}
+    return {name: float(every[name]) for name in ("rel", "rms", "delta1")}
 
 
 def intervals(
@@ -331,6 +348,10 @@ def intervals(
         )
         for name in images[0]
     }
+
+
+def _expected(images: int | None) -> dict[str, int]:
+    return {} if images is None else {"images_expected": images}
 
 
 def _of_each(images, name, function) -> dict:
