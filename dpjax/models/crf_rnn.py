@@ -61,7 +61,9 @@ class CrfRnn(nn.Module):
         return self.segmenter.smallest_side
 
     @nn.compact
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(
+        self, images: jax.Array, train: bool = False
+    ) -> jax.Array | tuple[jax.Array, ...]:
         """Returns one score for each class and pixel, before the softmax.
 
         Args:
@@ -69,12 +71,13 @@ class CrfRnn(nn.Module):
             train: whether the network trains; chooses the number of iterations.
 
         Returns:
-            float32 [b, h, w, k].
+            float32 [b, h, w, k]; where the network gives several maps in training, a
+            tuple with this in place of their last.
 
         Raises:
             UserError: images that the network refuses.
         """
-        scores = self.segmenter(images, train=train)
+        *others, scores = jax.tree.leaves(self.segmenter(images, train=train))
         corners = "align_corners" if self.segmenter.align_corners else "half_pixel"
         scores = enlarge.to_size(scores, images.shape[1:3], corners)
         classes = scores.shape[-1]
@@ -92,7 +95,7 @@ class CrfRnn(nn.Module):
             matrix("bilateral", self.kernels.bilateral_weight),
             matrix("spatial", self.kernels.spatial_weight),
         )
-        return meanfield.refine(
+        refined = meanfield.refine(
             scores,
             images,
             kernels,
@@ -101,3 +104,4 @@ class CrfRnn(nn.Module):
             method=self.method,
             compatibility=matrix("compatibility", 1.0),
         )
+        return (*others, refined) if others else refined

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 from dpjax import errors
-from dpjax.models import crf_rnn, segmenter
+from dpjax.models import crf_rnn, multi_scale, segmenter
 from dpjax.ops import meanfield
 
 CLASSES = 3
@@ -163,6 +163,20 @@ def test_smaller_scores_are_enlarged_as_their_network_says(
         weight = np.maximum(1 - np.abs(place[:, None] - np.arange(few)), 0)
         want = np.moveaxis(np.tensordot(weight, want, (1, axis)), 0, axis)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_the_last_of_several_maps_is_refined(variables, images):
+    scales = (1.0, 0.5)
+    inner = multi_scale.MultiScale(Trunk(), Head(), 10, scales=scales)
+    module = crf_rnn.CrfRnn(inner, train_iterations=10)  # as many as in evaluation
+    *each, refined = jax.jit(
+        functools.partial(module.apply, train=True), compiler_options=QUICKLY
+    )(variables, images)
+    assert [scores.shape for scores in each] == [(2, 10, 14, 3), (2, 5, 7, 3)]
+    np.testing.assert_allclose(each[0], inner_scores(network(), variables, images))
+    want = scores_of(module, variables, images)
+    assert want.shape == (2, 10, 14, CLASSES)
+    np.testing.assert_allclose(refined, want, rtol=1e-5, atol=1e-5)
 
 
 def test_kernels_and_method_can_be_chosen(variables, images):
