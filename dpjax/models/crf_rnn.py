@@ -3,6 +3,9 @@
 Zheng et al., ICCV 2015.  The iterations of a dense CRF are unrolled and learn with the
 network: how strongly each pair of labels attracts or repels, in one matrix for each
 kernel and one for both.
+
+They are the parameters "crf/*"; all others keep the paths that the network gives them,
+so that its weights, trained first, start both.
 """
 
 import jax
@@ -60,7 +63,11 @@ class CrfRnn(nn.Module):
         """The shortest side of an image that the network accepts, pixels."""
         return self.segmenter.smallest_side
 
-    @nn.compact
+    def setup(self) -> None:
+        """Puts the CRF beside the parts of the network, whose paths stay."""
+        nn.share_scope(self, self.segmenter)
+        self.crf = _MeanField(self.kernels, self.method)
+
     def __call__(
         self, images: jax.Array, train: bool = False
     ) -> jax.Array | tuple[jax.Array, ...]:
@@ -80,6 +87,21 @@ class CrfRnn(nn.Module):
         *others, scores = jax.tree.leaves(self.segmenter(images, train=train))
         corners = "align_corners" if self.segmenter.align_corners else "half_pixel"
         scores = enlarge.to_size(scores, images.shape[1:3], corners)
+        iterations = self.train_iterations if train else self.test_iterations
+        refined = self.crf(scores, images, iterations)
+        return (*others, refined) if others else refined
+
+
+class _MeanField(nn.Module):
+    """The iterations, with matrices that are parameters; fields as of `CrfRnn`."""
+
+    kernels: meanfield.Kernels
+    method: meanfield.Method
+
+    @nn.compact
+    def __call__(
+        self, scores: jax.Array, images: jax.Array, iterations: int
+    ) -> jax.Array:
         classes = scores.shape[-1]
 
         def matrix(name, scale):
@@ -95,13 +117,12 @@ class CrfRnn(nn.Module):
             matrix("bilateral", self.kernels.bilateral_weight),
             matrix("spatial", self.kernels.spatial_weight),
         )
-        refined = meanfield.refine(
+        return meanfield.refine(
             scores,
             images,
             kernels,
-            iterations=self.train_iterations if train else self.test_iterations,
+            iterations=iterations,
             normalisation="after",
             method=self.method,
             compatibility=matrix("compatibility", 1.0),
         )
-        return (*others, refined) if others else refined

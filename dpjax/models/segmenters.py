@@ -130,7 +130,8 @@ def _segmenter(
     """A decoder on any backbone, or on one for each of several scales of the image.
 
     Each part takes the options that it has; a backbone does not have all that the name
-    says about the usual one.  A CRF that learns may come last.
+    says about the usual one.  A CRF that learns may come last: to put one on a network
+    that was trained without, start from its weights and skip "crf/*", which are new.
     """
     if crf != "none":
         network = _segmenter(
