@@ -166,7 +166,8 @@ class Experiment:
         parallel: how a step meets the devices.
         init_from: weights to start from, a file, a folder of a run or a released name.
         init_skip: arrays of `init_from` that start fresh instead, as patterns such as
-            "head/*": layers that are new, or of another shape.
+            "head/*": layers that are new, or of another shape. "crf/*" puts a CRF on a
+            network that was trained without.
     """
 
     task: Any

@@ -3,8 +3,9 @@
 Run:     python train.py configs/segmentation/deeplab_v2_voc2012.py --workdir DIR \
              --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
 Expect:  76.4 % mIoU on val by the authors, three scales, from weights of MS-COCO, 77.7
-         with a dense CRF; not run here.  The loss is that of one scale
-Source:  Chen et al., PAMI 2018
+         with a dense CRF; not run here
+Source:  Chen et al., PAMI 2018; the losses of three scales and of their maximum are
+         added, as in the released prototxt
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -18,7 +19,11 @@ def get_config() -> Experiment:
         ),
         model=Model(
             "deeplab_v2_resnet101",
-            {"num_classes": 21, "norm": "frozen"},
+            {
+                "num_classes": 21,
+                "norm": "frozen",
+                "max_over_scales": (1.0, 0.75, 0.5),
+            },
             compute_dtype="bfloat16",
         ),
         data=Data(

@@ -92,7 +92,8 @@ def override(
         if value != shown[name]
     }
     # One number stands for all layers, as in the presets.
-    said = {n: v[0] if _is_one(v) else v for n, v in said.items()}
+    layered = _layered(model)
+    said = {n: v[0] if n in layered and _is_one(v) else v for n, v in said.items()}
     return _with_options(changed, {**given, **said})
 
 
@@ -112,15 +113,20 @@ def _with_options(
 def _typed(model: str, given: dict[str, Any]) -> dict[str, Any]:
     """All options with values whose types say what may be typed: tyro asks them."""
     preset = zoo.list_options(model)
-    fields = dataclasses.fields(zoo.create_module(model))
-    several = {f.name for f in fields if Sequence[int] in typing.get_args(f.type)}
+    layered = _layered(model)
     shown = {**preset, **given}
     for name, value in shown.items():
         if type(value) is int and isinstance(preset.get(name), float):
             shown[name] = float(value)
-        elif type(value) is int and name in several:
+        elif type(value) is int and name in layered:
             shown[name] = (value,)
     return shown
+
+
+def _layered(model: str) -> set[str]:
+    """The options that are one number for all layers, or one for each."""
+    fields = dataclasses.fields(zoo.create_module(model))
+    return {f.name for f in fields if Sequence[int] in typing.get_args(f.type)}
 
 
 def _is_one(value: Any) -> bool:

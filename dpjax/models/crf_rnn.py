@@ -3,6 +3,9 @@
 Zheng et al., ICCV 2015.  The iterations of a dense CRF are unrolled and learn with the
 network: how strongly each pair of labels attracts or repels, in one matrix for each
 kernel and one for both.
+
+They are the parameters "crf/*"; all others keep the paths that the network gives them,
+so that its weights, trained first, start both.
 """
 
 import jax
@@ -60,8 +63,14 @@ class CrfRnn(nn.Module):
         """The shortest side of an image that the network accepts, pixels."""
         return self.segmenter.smallest_side
 
-    @nn.compact
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    def setup(self) -> None:
+        """Puts the CRF beside the parts of the network, whose paths stay."""
+        nn.share_scope(self, self.segmenter)
+        self.crf = _MeanField(self.kernels, self.method)
+
+    def __call__(
+        self, images: jax.Array, train: bool = False
+    ) -> jax.Array | tuple[jax.Array, ...]:
         """Returns one score for each class and pixel, before the softmax.
 
         Args:
@@ -69,14 +78,30 @@ class CrfRnn(nn.Module):
             train: whether the network trains; chooses the number of iterations.
 
         Returns:
-            float32 [b, h, w, k].
+            float32 [b, h, w, k]; where the network gives several maps in training, a
+            tuple with this in place of their last.
 
         Raises:
             UserError: images that the network refuses.
         """
-        scores = self.segmenter(images, train=train)
+        *others, scores = jax.tree.leaves(self.segmenter(images, train=train))
         corners = "align_corners" if self.segmenter.align_corners else "half_pixel"
         scores = enlarge.to_size(scores, images.shape[1:3], corners)
+        iterations = self.train_iterations if train else self.test_iterations
+        refined = self.crf(scores, images, iterations)
+        return (*others, refined) if others else refined
+
+
+class _MeanField(nn.Module):
+    """The iterations, with matrices that are parameters; fields as of `CrfRnn`."""
+
+    kernels: meanfield.Kernels
+    method: meanfield.Method
+
+    @nn.compact
+    def __call__(
+        self, scores: jax.Array, images: jax.Array, iterations: int
+    ) -> jax.Array:
         classes = scores.shape[-1]
 
         def matrix(name, scale):
@@ -96,7 +121,7 @@ class CrfRnn(nn.Module):
             scores,
             images,
             kernels,
-            iterations=self.train_iterations if train else self.test_iterations,
+            iterations=iterations,
             normalisation="after",
             method=self.method,
             compatibility=matrix("compatibility", 1.0),

@@ -1,6 +1,8 @@
 """One network on several sizes of an image, as DeepLab-v2 does: the largest score wins.
 
-The weights are those of the network on one size, so either loads the other's.
+In training it gives the scores of every size too, so that each is learned for itself
+(Chen et al., PAMI 2018).  The weights are those of the network on one size, so either
+loads the other's.
 """
 
 from collections.abc import Sequence
@@ -21,41 +23,31 @@ class MultiScale(segmenter.Segmenter):
 
     scales: Sequence[float] = (1.0, 0.75, 0.5)
 
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the largest score for each class and place.
+    def __call__(
+        self, images: jax.Array, train: bool = False
+    ) -> jax.Array | tuple[jax.Array, ...]:
+        """Returns the largest score for each class and place; in training, all scores.
 
         Args:
             images: as `Segmenter`.
-            train: whether dropout is on and batch statistics are taken.
+            train: whether dropout is on, batch statistics are taken, and the scores of
+                each size are given.
 
         Returns:
-            float32 [b, h', w', k], as large as the network gives it for the first size.
+            float32 [b, h', w', k], as large as the network gives it for the first size;
+            in training a tuple that ends in it, after those of each size.
 
         Raises:
             UserError: images of another rank or channel count.
         """
-        return self.all_scores(images, train)[-1]
-
-    def all_scores(self, images: jax.Array, train: bool = False) -> list[jax.Array]:
-        """Returns the scores of each size, and their maximum, to learn from all.
-
-        Args:
-            images: as `Segmenter`.
-            train: whether dropout is on and batch statistics are taken.
-
-        Returns:
-            For each scale float32 [b, h', w', k], and last the maximum.
-
-        Raises:
-            UserError: images of another rank or channel count.
-        """
-        scores = [
+        each = [
             super(MultiScale, self).__call__(_scaled(images, scale), train)
             for scale in self.scales
         ]
-        size = scores[0].shape[1:3]
-        alike = [enlarge.to_size(score, size, "half_pixel") for score in scores]
-        return [*scores, jnp.max(jnp.stack(alike), axis=0)]
+        size = each[0].shape[1:3]
+        alike = [enlarge.to_size(scores, size, "half_pixel") for scores in each]
+        largest = jnp.max(jnp.stack(alike), axis=0)
+        return (*each, largest) if train else largest
 
 
 def _scaled(images: jax.Array, scale: float) -> jax.Array:

@@ -6,6 +6,9 @@ enlarges them: the scores here are what the published networks give.
 
 A level of the pyramid may be a tuple of maps, of several stages or scales, for a
 decoder whose `joins_maps` is true.
+
+In training a network may give a tuple of maps of scores, to learn from each; the last
+is the one that it gives otherwise.
 """
 
 import jax

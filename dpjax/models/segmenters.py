@@ -130,7 +130,8 @@ def _segmenter(
     """A decoder on any backbone, or on one for each of several scales of the image.
 
     Each part takes the options that it has; a backbone does not have all that the name
-    says about the usual one.  A CRF that learns may come last.
+    says about the usual one.  A CRF that learns may come last: to put one on a network
+    that was trained without, start from its weights and skip "crf/*", which are new.
     """
     if crf != "none":
         network = _segmenter(
@@ -144,11 +145,8 @@ def _segmenter(
             **options,
         )
         return crf_rnn.CrfRnn(network, method=crf)
-    if not isinstance(input_scales, Sequence) or not input_scales:
-        raise errors.UserError(
-            "input_scales wants one factor or several, such as (1.0,) or (1.2, 0.6), "
-            f"got {input_scales!r}."
-        )
+    _check_factors("input_scales", input_scales, "(1.2, 0.6)")
+    _check_factors("max_over_scales", max_over_scales, "(1.0, 0.75, 0.5)")
     build = backbones.BUILDERS[backbone]
     trunks = [build(dtype=dtype, **_understood(build, options)) for _ in input_scales]
     head = decoder(
@@ -169,6 +167,14 @@ def _segmenter(
     return multi_scale.MultiScale(
         trunk, head, side, input_scale, tuple(max_over_scales)
     )
+
+
+def _check_factors(name: str, factors: Sequence[float], several: str) -> None:
+    if not isinstance(factors, Sequence) or not factors or min(factors) <= 0:
+        raise errors.UserError(
+            f"{name} wants one factor or several above 0, such as (1.0,) or "
+            f"{several}, got {factors!r}."
+        )
 
 
 def _understood(

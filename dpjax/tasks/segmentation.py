@@ -190,27 +190,44 @@ class Segmentation(class_names.NamingTask):
         return images, batch
 
     def loss_terms(
-        self, outputs: jax.Array, batch: task.Batch
+        self, outputs: jax.Array | tuple[jax.Array, ...], batch: task.Batch
     ) -> dict[str, tuple[jax.Array, jax.Array]]:
         """Returns the cross-entropy of pixels, and how many are told right.
 
+        Of several maps of scores the losses are added, each the mean over what its map
+        counts of an image: a coarse map has as much to say as a fine one, as in the
+        released code of DeepLab-v2.
+
         Args:
-            outputs: scores, float32 [b, h', w', k].
+            outputs: scores, float32 [b, h', w', k]; or several maps of them, each of
+                its own size, the last of which is the network's answer.
             batch: what `inputs` returned.
 
         Returns:
-            "loss" and "accuracy" as (sum [b], count [b]).
+            "loss" and "accuracy" as (sum [b], count [b]), counted on the last map.
         """
+        each = jax.tree.leaves(outputs)  # a single map is its own leaf
+        *others, scores = (self._terms(x, batch) for x in each)
+        total, count = scores["loss"]
+        for other in others:
+            # A step divides once, by the pixels of the last map.
+            total += count * _mean(*other["loss"])
+        return {**scores, "loss": (total, count)}
+
+    def _terms(
+        self, scores: jax.Array, batch: task.Batch
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """What `loss_terms` says of one map."""
         labels = batch["labels"].astype(jnp.int32)
         known = batch["has_label"] & batch["valid"][:, None, None]
         if self.loss_at == "labels":
-            outputs = enlarge.to_size(outputs, labels.shape[1:], self.upsampling)
+            scores = enlarge.to_size(scores, labels.shape[1:], self.upsampling)
         else:
-            labels, known = (_shrink(x, outputs.shape[1:3]) for x in (labels, known))
+            labels, known = (_shrink(x, scores.shape[1:3]) for x in (labels, known))
         hard = known
         if self.hard_below:
             hard = losses.hard_pixels(
-                outputs,
+                scores,
                 labels,
                 known,
                 threshold=self.hard_below,
@@ -218,8 +235,8 @@ class Segmentation(class_names.NamingTask):
             )
         weights = self.class_weights or None
         return {
-            "loss": losses.cross_entropy(outputs, labels, hard, weights),
-            "accuracy": losses.accuracy(outputs, labels, known),
+            "loss": losses.cross_entropy(scores, labels, hard, weights),
+            "accuracy": losses.accuracy(scores, labels, known),
         }
 
     def evaluation_input(
@@ -411,6 +428,11 @@ class Segmentation(class_names.NamingTask):
 
     def _colours(self, count: int) -> np.ndarray:
         return palettes.palette(self.classes or "unnamed", count)
+
+
+def _mean(total: jax.Array, count: jax.Array) -> jax.Array:
+    """The quotient; 0 where nothing was counted, since the total is 0 there."""
+    return total / jnp.where(count > 0, count, 1.0)
 
 
 def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:

@@ -161,12 +161,13 @@ class Task:
         raise NotImplementedError
 
     def loss_terms(
-        self, outputs: jax.Array, batch: Batch
+        self, outputs: Any, batch: Batch
     ) -> dict[str, tuple[jax.Array, jax.Array]]:
         """Returns sums and counts of each logged term; "loss" is what is minimised.
 
         Args:
-            outputs: what the model returned; its floats are float32.
+            outputs: what the model returned; its floats are float32.  A model may give
+                several arrays in training, the last of which is what it gives else.
             batch: what `inputs` returned.
 
         Returns:

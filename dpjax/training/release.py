@@ -63,9 +63,8 @@ def _advice(difference: matching.Difference) -> str:
         "(their card has them)"
     )
     if difference.folders:
-        text += (
-            f". To train new layers on top of them: init_skip={difference.folders!r}"
-        )
+        patterns = " ".join(f'"{folder}"' for folder in difference.folders)
+        text += f". To train these layers from the start: --init-skip {patterns}"
     return text + "."
 
 

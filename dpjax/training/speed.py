@@ -178,7 +178,9 @@ def _update_of(module: nn.Module, tx: optax.GradientTransformation) -> Callable:
                 mutable=list(fixed),
                 rngs={"dropout": jax.random.key(0)},
             )
-            return jnp.mean(outputs.astype(jnp.float32) ** 2), changed
+            outputs = jax.tree.leaves(outputs)  # a network may give several to learn
+            terms = [jnp.mean(x.astype(jnp.float32) ** 2) for x in outputs]
+            return sum(terms), changed
 
         params = variables["params"]
         (value, changed), grads = jax.value_and_grad(loss, has_aux=True)(params)

@@ -59,7 +59,8 @@ def make_train_step(
             mutable=list(model_state),
             rngs={"dropout": dropout_key},
         )
-        terms = task.loss_terms(outputs.astype(jnp.float32), batch)
+        outputs = jax.tree.map(lambda x: x.astype(jnp.float32), outputs)
+        terms = task.loss_terms(outputs, batch)
         for name, pair in terms.items():
             # A mean would be divided once more, and a scalar count is one per device.
             said = f"sum and count of {name!r} are one number for each example"

@@ -144,7 +144,7 @@ def test_a_head_of_other_classes_starts_fresh_on_request(tmp_path, mobilenet, ca
     assert "--option num_classes=10" in advice
     assert '--skip "head/linear/fc/*"' in advice
     assert "card" not in advice
-    assert "init_skip" not in advice
+    assert "init-skip" not in advice
     words = ("--option", "num_classes=7", "--skip", "head/linear/*")
     _, output = run(source, tmp_path, *words, model=model)
     weights = store.load(output)

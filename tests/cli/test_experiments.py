@@ -69,6 +69,15 @@ def test_the_options_are_those_of_the_model_that_is_named(demo, how):
     assert changed == {**demo.model.options, "skip_every": 0}
 
 
+@pytest.mark.parametrize("option", ["input-scales", "max-over-scales"])
+def test_one_number_stays_a_sequence_where_it_is_no_number_for_all_layers(demo, option):
+    model = config.Model("deeplab_v2_resnet101", {"blocks": (1, 1, 1, 1)})
+    given = dataclasses.replace(demo, model=model)
+    got = options(given, f"--model.options.{option}", "0.5")
+    assert got == {**model.options, option.replace("-", "_"): (0.5,)}
+    zoo.create_module(model.name, **got)
+
+
 def test_unknown_models_and_options_name_the_nearest(demo, capsys):
     with pytest.raises(errors.UserError, match=r"'rednet3'\. Did you mean rednet30"):
         options(demo, "--model.name", "rednet3")

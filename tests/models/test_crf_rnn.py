@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 from dpjax import errors
-from dpjax.models import crf_rnn, segmenter
+from dpjax.models import crf_rnn, multi_scale, segmenter
 from dpjax.ops import meanfield
 
 CLASSES = 3
@@ -55,14 +55,15 @@ def images():
 def variables(images):
     init = jax.jit(network().init, compiler_options=QUICKLY)
     variables = init(jax.random.key(0), images)
-    head = variables["params"]["segmenter"]["decoder"]["head"]
+    head = variables["params"]["decoder"]["head"]
     head["kernel"] = 4 * np.random.default_rng(1).normal(size=(3, CLASSES))
     head["bias"] = -images.mean((0, 1, 2)) @ head["kernel"]  # no label is the likeliest
     return variables
 
 
-def with_params(variables, **changed):
-    return {"params": {**variables["params"], **changed}}
+def with_crf(variables, **changed):
+    params = variables["params"]
+    return {"params": {**params, "crf": {**params["crf"], **changed}}}
 
 
 def scores_of(module, variables, images, train=False):
@@ -71,8 +72,7 @@ def scores_of(module, variables, images, train=False):
 
 
 def inner_scores(module, variables, images):
-    params = {"params": variables["params"]["segmenter"]}
-    return module.segmenter.apply(params, images)
+    return module.segmenter.apply(variables, images)
 
 
 def test_it_has_the_seam_of_the_network_below():
@@ -85,11 +85,21 @@ def test_it_has_the_seam_of_the_network_below():
 
 def test_parameters_begin_as_published(variables):
     one = np.eye(CLASSES)
-    params = variables["params"]
-    assert set(params) == {"segmenter", "bilateral", "spatial", "compatibility"}
+    params = variables["params"]["crf"]
+    assert set(params) == {"bilateral", "spatial", "compatibility"}
     np.testing.assert_array_equal(params["bilateral"], 5 * one)
     np.testing.assert_array_equal(params["spatial"], 3 * one)
     np.testing.assert_array_equal(params["compatibility"], one)
+
+
+def test_the_network_keeps_the_paths_that_it_has_without(images):
+    module = network()
+    both, below = (
+        jax.eval_shape(m.init, jax.random.key(0), images)
+        for m in (module, module.segmenter)
+    )
+    assert both["params"].pop("crf")
+    assert both == below
 
 
 @pytest.mark.parametrize(("train", "iterations"), [(True, 5), (False, 10)])
@@ -111,7 +121,7 @@ def test_fresh_parameters_are_the_published_crf(variables, images, train, iterat
 def test_weights_of_zero_return_the_scores(variables, images, changed):
     nothing = np.zeros((CLASSES, CLASSES))
     names = ("bilateral", "spatial") if changed == "kernels" else (changed,)
-    silent = with_params(variables, **dict.fromkeys(names, nothing))
+    silent = with_crf(variables, **dict.fromkeys(names, nothing))
     got = scores_of(network(), silent, images)
     want = inner_scores(network(), variables, images)
     np.testing.assert_allclose(got, want, atol=1e-6)
@@ -120,10 +130,10 @@ def test_weights_of_zero_return_the_scores(variables, images, changed):
 def test_compatibility_multiplies_after_the_kernels(variables, images):
     rng = np.random.default_rng(2)
     bilateral, spatial, mixed = rng.normal(size=(3, CLASSES, CLASSES))
-    split = with_params(
+    split = with_crf(
         variables, bilateral=bilateral, spatial=spatial, compatibility=mixed
     )
-    whole = with_params(variables, bilateral=mixed @ bilateral, spatial=mixed @ spatial)
+    whole = with_crf(variables, bilateral=mixed @ bilateral, spatial=mixed @ spatial)
     got, want = (scores_of(network(), v, images, True) for v in (split, whole))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
@@ -151,7 +161,7 @@ def test_smaller_scores_are_enlarged_as_their_network_says(
 ):
     module = network(stride=2, align_corners=align_corners)
     nothing = np.zeros((CLASSES, CLASSES))
-    silent = with_params(variables, compatibility=nothing)
+    silent = with_crf(variables, compatibility=nothing)
     got = scores_of(module, silent, images)
     scores = np.asarray(inner_scores(module, variables, images))
     want = scores
@@ -163,6 +173,20 @@ def test_smaller_scores_are_enlarged_as_their_network_says(
         weight = np.maximum(1 - np.abs(place[:, None] - np.arange(few)), 0)
         want = np.moveaxis(np.tensordot(weight, want, (1, axis)), 0, axis)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_the_last_of_several_maps_is_refined(variables, images):
+    scales = (1.0, 0.5)
+    inner = multi_scale.MultiScale(Trunk(), Head(), 10, scales=scales)
+    module = crf_rnn.CrfRnn(inner, train_iterations=10)  # as many as in evaluation
+    *each, refined = jax.jit(
+        functools.partial(module.apply, train=True), compiler_options=QUICKLY
+    )(variables, images)
+    assert [scores.shape for scores in each] == [(2, 10, 14, 3), (2, 5, 7, 3)]
+    np.testing.assert_allclose(each[0], inner_scores(network(), variables, images))
+    want = scores_of(module, variables, images)
+    assert want.shape == (2, 10, 14, CLASSES)
+    np.testing.assert_allclose(refined, want, rtol=1e-5, atol=1e-5)
 
 
 def test_kernels_and_method_can_be_chosen(variables, images):

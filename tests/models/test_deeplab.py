@@ -113,6 +113,16 @@ def test_names_of_the_port_that_trains_on_three_sizes_are_known():
     jax.tree.map(np.testing.assert_array_equal, loaded, variables)
 
 
+def test_a_crf_on_top_starts_fresh_on_the_published_names():
+    network, variables = _peer()
+    module = _module(crf="lattice")
+    arrays, names = peers.arrays(network), layouts.of(module)
+    with pytest.raises(errors.DataError, match=r'or skip "crf/\*" to give it fresh'):
+        renaming.variables(arrays, module, names)
+    loaded = renaming.variables(arrays, module, names, skip=("crf/*",))
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+
+
 def test_a_classifier_of_imagenet_gives_its_backbone():
     module = _module()
     source = zoo.create_module("resnet101", blocks=BLOCKS)

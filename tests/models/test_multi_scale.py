@@ -36,8 +36,8 @@ def _network(scales):
     return multi_scale.MultiScale(Halved(), Scored(), 8, scales=scales)
 
 
-def _scores(network, *arguments, method=None):
-    apply = functools.partial(network.apply, method=method)
+def _scores(network, *arguments, train=False):
+    apply = functools.partial(network.apply, train=train)
     with jax.default_matmul_precision("highest"):
         return jax.jit(apply, compiler_options=FAST)(*arguments)
 
@@ -74,10 +74,12 @@ def test_the_maximum_is_that_of_pytorch(size):
     assert peers.relative_error(got, wanted) < 1e-5
 
 
-def test_each_size_has_the_scores_of_the_plain_network():
+def test_training_gives_the_scores_of_each_size_and_what_evaluation_gives():
     variables, images = _variables(), _images(33, 50)
     plain = segmenter.Segmenter(Halved(), Scored(), 8)
-    *each, fused = _scores(_network((1.0, 0.5)), variables, images, method="all_scores")
+    *each, fused = _scores(_network((1.0, 0.5)), variables, images, train=True)
+    wanted = _scores(_network((1.0, 0.5)), variables, images)
+    np.testing.assert_array_equal(fused, wanted)
     np.testing.assert_array_equal(each[0], _scores(plain, variables, images))
     assert [scores.shape[1:3] for scores in each] == [(17, 25), (8, 13)]
     assert fused.shape == each[0].shape

@@ -481,6 +481,8 @@ def test_any_backbone_serves_and_learns(name, backbone):
         ({"path_widths": ()}, "at least one level"),
         ({"input_scales": 1.2}, "input_scales wants one factor or several"),
         ({"input_scales": ()}, "input_scales wants one factor or several"),
+        ({"max_over_scales": 1.0}, "max_over_scales wants one factor or several"),
+        ({"max_over_scales": (1.0, 0.0)}, "several above 0, such as"),
         ({"pooling_stages": -1}, "pooling_stages=-1"),
         ({"backbone": "resnet51"}, "Did you mean resnet50"),
         ({"expands_first": True}, "Unknown option of refinenet50 'expands_first'"),

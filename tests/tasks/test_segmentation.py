@@ -112,6 +112,61 @@ def test_the_loss_is_that_of_enlarged_scores_or_of_shrunk_labels(record):
     np.testing.assert_allclose(found, small, rtol=1e-6)
 
 
+def by_hand(scores, batch, weights):
+    """Mean cross-entropy of each image on the grid of its scores, in float64."""
+    (height, width), (rows, columns) = scores.shape[1:3], batch["labels"].shape[1:]
+    loss = np.zeros(len(scores))
+    for i, image in enumerate(scores.astype(np.float64)):
+        total = 0.0
+        for y, x in np.ndindex(height, width):
+            place = i, int((y + 0.5) * rows / height), int((x + 0.5) * columns / width)
+            if batch["has_label"][place] and batch["valid"][i]:
+                k = batch["labels"][place]
+                loss[i] -= weights[k] * (
+                    image[y, x, k] - np.log(np.exp(image[y, x]).sum())
+                )
+                total += weights[k]
+        loss[i] /= total or 1.0
+    return loss
+
+
+@pytest.mark.parametrize("weights", [(), (0.5, 2.0, 1.0, 0.1)])
+def test_means_of_several_maps_are_added(record, weights):
+    batch = batch_of(task_of(), record)
+    batch["has_label"] &= np.random.default_rng(0).random((4, 48, 64)) < 0.7
+    batch["has_label"][1] = False
+    batch["has_label"][1, 18, 26] = True  # a pixel of the last map only
+    batch["valid"] = np.array([True, True, False, True])
+    maps = [scores_of((4, h, w), h) for h, w in ((9, 12), (4, 7), (12, 16))]
+    task = task_of(loss_at="scores", class_weights=weights)
+    terms = task.loss_terms(tuple(maps), batch)
+    total, count = terms["loss"]
+    last = task.loss_terms(maps[-1], batch)
+    np.testing.assert_array_equal(count, last["loss"][1])
+    np.testing.assert_array_equal(terms["accuracy"], last["accuracy"])
+    assert [float(c) > 0 for c in count] == [True, True, False, True]
+    want = sum(by_hand(scores, batch, weights or np.ones(4)) for scores in maps)
+    np.testing.assert_allclose(total, want * count, rtol=1e-5)
+    (one,) = task.loss_terms((maps[-1],), batch)["loss"][:1]
+    np.testing.assert_array_equal(one, last["loss"][0])
+
+    def loss(maps):
+        return task.loss_terms(maps, batch)["loss"][0].sum()
+
+    for slope in jax.grad(loss)(tuple(maps)):
+        assert np.isfinite(slope).all()
+        assert np.abs(slope).max() > 0
+
+
+def test_maps_of_any_size_are_enlarged_to_the_labels_alike(record):
+    batch = batch_of(task_of(), record)
+    maps = [scores_of((4, h, w), h) for h, w in ((6, 8), (12, 16))]
+    total, count = task_of().loss_terms(tuple(maps), batch)["loss"]
+    single = [task_of().loss_terms(scores, batch)["loss"] for scores in maps]
+    np.testing.assert_allclose(total, single[0][0] + single[1][0], rtol=1e-5)
+    np.testing.assert_array_equal(count, single[0][1])
+
+
 def test_padding_and_ignored_pixels_add_nothing_to_the_loss(record):
     task = task_of()
     batch = batch_of(task, record)

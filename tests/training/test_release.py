@@ -4,15 +4,18 @@ import dataclasses
 import shutil
 
 import chex
+import jax
 import numpy as np
 import pytest
 
 from dpjax import config, errors, tasks
 from dpjax.data import degradations
 from dpjax.models import zoo
-from dpjax.tasks import restoration
+from dpjax.ops import enlarge
+from dpjax.tasks import restoration, segmentation
 from dpjax.training import loop, release, state, stop
 from dpjax.weights import store
+from tests import peers
 
 _ENDS = ("conv1/*", "deconv5/*")  # the layers that know the number of channels
 
@@ -98,7 +101,7 @@ def test_weights_of_another_shape_show_both_trees_and_the_way_out(tiny_weights):
     rows = {line.split()[0]: line for line in text.splitlines() if "/" in line}
     assert "[3, 3, 1, 4]" in rows["conv1/kernel"]  # in the file
     assert rows["conv1/kernel"].endswith("[3, 3, 3, 4]")  # in the model
-    assert f"init_skip={_ENDS!r}" in text
+    assert '--init-skip "conv1/*" "deconv5/*".' in text
 
 
 def test_patterns_that_cannot_be_meant_are_refused(tiny_weights):
@@ -109,6 +112,69 @@ def test_patterns_that_cannot_be_meant_are_refused(tiny_weights):
     experiment = _colour(init_skip=_ENDS)
     with pytest.raises(errors.UserError, match="init_from, which is None"):
         release.starting_variables(experiment, _module(experiment))
+
+
+def _streets(**options):
+    """A run of a small segmenter with batch statistics."""
+    small = {"backbone": "wide_resnet_16", "width": 0.0625, "rates": (1, 2)}
+    return dataclasses.replace(
+        _colour(),
+        task=segmentation.Segmentation(),
+        model=config.Model(
+            "deeplab_v2_resnet101", {**small, "num_classes": 3, **options}
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def plain_segmenter(tmp_path_factory):
+    """Weights of a segmenter without a CRF: file, network and variables."""
+    run = _streets()
+    module = _module(run)
+    variables = peers.random_variables(module)
+    path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
+    card = {"model": config.encode(run.model), "task": config.encode(run.task)}
+    store.save(path, variables, {"name": "plain", **card})
+    return path, module, variables
+
+
+def test_a_crf_is_put_on_a_network_that_was_trained_without(plain_segmenter):
+    path, plain, variables = plain_segmenter
+    run = dataclasses.replace(
+        _streets(crf="exact"), init_from=str(path), init_skip=("crf/*",)
+    )
+    module = _module(run)
+    start = release.starting_variables(run, module)
+    crf = start["params"]["crf"]
+    assert {name: float(matrix[0, 0]) for name, matrix in crf.items()} == {
+        "bilateral": 5.0,
+        "spatial": 3.0,
+        "compatibility": 1.0,
+    }
+    images = np.random.default_rng(0).random((1, 40, 48, 3), np.float32)
+    before = jax.jit(module.segmenter.apply)(start, images)
+    wanted = jax.jit(plain.apply)(variables, images)
+    np.testing.assert_array_equal(before, wanted)
+    # The whole network with a CRF that does nothing, too.
+    silent = {**crf, "compatibility": np.zeros((3, 3), np.float32)}
+    params = {**start["params"], "crf": silent}
+    after = jax.jit(module.apply)({**start, "params": params}, images)
+    large = enlarge.to_size(wanted, (40, 48), "align_corners")
+    assert peers.relative_error(after, large) < 1e-5
+
+
+def test_a_crf_that_the_weights_do_not_have_shows_the_way_out(plain_segmenter):
+    path, _, _ = plain_segmenter
+    run = dataclasses.replace(_streets(crf="exact"), init_from=str(path))
+    with pytest.raises(errors.UserError) as caught:
+        release.starting_variables(run, _module(run))
+    first, *table, advice = str(caught.value).splitlines()
+    assert ": 3 of " in first
+    assert [line.split()[:2] for line in table[1:]] == [
+        [f"crf/{name}", "missing"]
+        for name in sorted(("bilateral", "compatibility", "spatial"))
+    ]
+    assert advice.endswith('--init-skip "crf/*".')
 
 
 def test_experiments_written_before_there_was_a_field_are_read():

@@ -62,6 +62,24 @@ def test_rates_come_from_the_median():
     assert result.images_per_s == 4.0
 
 
+def test_a_network_that_gives_several_maps_where_it_learns_is_measured():
+    found = speed.measure_model(
+        "deeplab_v2_resnet101",
+        size=(64, 64),
+        batch_size=1,
+        options={
+            "backbone": "wide_resnet_16",
+            "width": 0.0625,
+            "rates": (1,),
+            "max_over_scales": (1.0, 0.5),
+        },
+        devices=jax.devices()[:1],
+        repeats=1,
+        kinds=("training",),
+    )
+    assert found["training"].flops > 0
+
+
 def test_a_model_is_measured_on_all_devices():
     found = speed.measure_model(
         "rednet10",

@@ -43,7 +43,8 @@ def of(module: nn.Module) -> dict[str, renaming.Layout]:
     matrix then stands for the decoder: skip "decoder/*".
 
     Args:
-        module: a classifier or a segmenter of the zoo.
+        module: a classifier or a segmenter of the zoo, or one with a CRF on top, whose
+            arrays have no public names: skip "crf/*".
 
     Returns:
         Layouts by their names.
@@ -51,6 +52,7 @@ def of(module: nn.Module) -> dict[str, renaming.Layout]:
     Raises:
         UserError: nothing is known of public checkpoints.
     """
+    module = getattr(module, "segmenter", module)  # below a CRF
     found = BY_NETWORK.get(type(module.backbone).__name__, {})
     if isinstance(module, segmenter.Segmenter):
         start = {
