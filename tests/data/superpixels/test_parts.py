@@ -92,6 +92,13 @@ def test_a_small_part_in_the_first_corner_joins_what_it_touches():
     np.testing.assert_array_equal(as_there, labels)
 
 
+def test_in_the_first_row_what_lies_below_comes_before_the_left():
+    labels = np.array([[0, 1, 1, 2, 0], [0, 0, 0, 0, 0]])
+    wanted = [[0, 1, 1, 0, 0], [0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(parts.clean(labels, 2), wanted)
+    np.testing.assert_array_equal(numbered(clean_by_walking(labels, 2)), wanted)
+
+
 def test_the_larger_part_of_a_region_stays():
     labels = np.array([[0, 1, 0, 0]] * 3)
     np.testing.assert_array_equal(parts.clean(labels, 1), [[1, 1, 0, 0]] * 3)

@@ -112,12 +112,17 @@ def test_a_seed_without_pixels_stays_without():
     np.testing.assert_array_equal(slic._cluster(image, 3, 1e-4), wanted)
 
 
-def test_rounds_end_when_little_is_gained(monkeypatch):
-    image = picture((24, 30))
+@pytest.mark.parametrize("seed", [14, 17, 34])
+def test_rounds_end_when_little_is_gained(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    places = np.stack(np.mgrid[:40, :40], -1) / 10
+    waves = places @ rng.normal(0, 1, (2, 3)) + rng.normal(0, 0.1, (40, 40, 3))
+    image = 0.5 + 0.4 * np.sin(waves)
+    wanted, rounds = clusters_by_loops(image, 20, 0.1)
     counted, means = [], slic._means
     monkeypatch.setattr(slic, "_means", lambda *a: counted.append(0) or means(*a))
-    slic._cluster(image, 6, 0.1)
-    assert len(counted) + 1 == clusters_by_loops(image, 6, 0.1)[1] > 5
+    np.testing.assert_array_equal(slic._cluster(image, 20, 0.1), wanted)
+    assert len(counted) + 1 == rounds
 
 
 @pytest.mark.parametrize("size", [8, 20])
