@@ -15,6 +15,16 @@ from dpjax.data.superpixels import front_end
 _KEYS = ("regions", "edges", "similarities", "region_sizes", "region_centroids")
 
 
+def default_folder() -> pathlib.Path:
+    """Returns where superpixels are kept unless somebody says otherwise.
+
+    Returns:
+        dpjax/superpixels in XDG_CACHE_HOME, which is ~/.cache by default.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(root) / "dpjax" / "superpixels"
+
+
 def load_or_compute(
     folder: str | os.PathLike, image: np.ndarray, settings: front_end.Settings
 ) -> dict[str, np.ndarray]:
