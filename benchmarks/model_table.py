@@ -65,16 +65,17 @@ def _row(name, options):
     side = next(s for p, s in _SIZES.items() if name in zoo.list_models(p))
     module = zoo.create_module(name, compute_dtype=options.dtype)
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))
-    image = jax.ShapeDtypeStruct((1, side, side, module.channels), "float32")
+    height, width = getattr(module, "image_size", (side, side))
+    image = jax.ShapeDtypeStruct((1, height, width, module.channels), "float32")
     pixel_bytes = memory.bytes_per_pixel(
         module, shapes, module.channels, stride=module.stride, side=side
     )
     row = {
         "model": name,
-        "size": side,
+        "size": side if height == width else f"{height}x{width}",
         "parameters": sum(x.size for x in jax.tree.leaves(shapes["params"])),
         "GMAC": flops.count(module.apply, shapes, image) / 2e9,
-        "MiB/image": pixel_bytes * side**2 / 2**20,
+        "MiB/image": pixel_bytes * height * width / 2**20,
     }
     if options.deviation:
         row["bfloat16 deviation"] = _deviation(name)
@@ -83,7 +84,7 @@ def _row(name, options):
     batch = options.batch or jax.device_count()
     speeds = speed.measure_model(
         name,
-        size=(side, side),
+        size=(height, width),
         batch_size=batch,
         compute_dtype=options.dtype,
         repeats=options.repeats,

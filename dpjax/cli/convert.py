@@ -95,7 +95,13 @@ def main(arguments: Sequence[str]) -> int:
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
     arrays = importers.read_arrays(options.source)
     scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
-    read = _scorer if options.model in scorers else _restorer
+    is_scorer = options.model in (*scorers, *zoo.list_depth_networks())
+    if is_scorer and options.model not in scorers and options.config is None:
+        raise errors.UserError(
+            f"{options.model} gives numbers for pixels, and the file does not say what "
+            "they mean. Name a config whose task does: --config configs/..."
+        )
+    read = _scorer if is_scorer else _restorer
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
         task = experiments.read_config(options.config).task

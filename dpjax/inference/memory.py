@@ -43,18 +43,19 @@ def bytes_per_pixel(
         channels: channels of the image.
         dtype: type of the image.
         stride: sides of the image are multiples of it.
-        side: of the image, at least, pixels.
+        side: of the image, at least, pixels; a network for one size sees that.
 
     Returns:
         Bytes for one pixel: input, output and live feature maps, with the workspace of
         the compiler; without the parameters.
     """
     side = tiles.round_up(max(side, module.smallest_side), stride)
+    height, width = getattr(module, "image_size", None) or (side, side)
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), variables)
-    image = jax.ShapeDtypeStruct((1, side, side, channels), dtype)
+    image = jax.ShapeDtypeStruct((1, height, width, channels), dtype)
     traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(shapes, image)
-    given = side * side * channels * jnp.dtype(dtype).itemsize
-    return _OVERHEAD * (_peak(traced.jaxpr) + given) / side**2
+    given = height * width * channels * jnp.dtype(dtype).itemsize
+    return _OVERHEAD * (_peak(traced.jaxpr) + given) / (height * width)
 
 
 def available(device: jax.Device) -> int:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from flax import linen as nn
@@ -115,7 +115,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _segmenter(
+def build(
     decoder: Callable[..., nn.Module],
     *,
     dtype: jnp.dtype,
@@ -127,14 +127,31 @@ def _segmenter(
     crf: Literal["none", "lattice", "exact", "window"] = "none",
     **options: Any,
 ) -> nn.Module:
-    """A decoder on any backbone, or on one for each of several scales of the image.
+    """Returns a decoder on any backbone, or on one for each of several scales.
 
     Each part takes the options that it has; a backbone does not have all that the name
     says about the usual one.  A CRF that learns may come last: to put one on a network
     that was trained without, start from its weights and skip "crf/*", which are new.
+
+    Args:
+        decoder: class of what reads a feature pyramid.
+        dtype: compute type.
+        backbone: a name of `backbones.BUILDERS`.
+        num_classes: numbers for each pixel.
+        input_scales: sizes at which backbones of their own see the image.
+        pairing: which of their maps belong together; see `scales.Scales`.
+        max_over_scales: sizes whose largest scores count; see `multi_scale.MultiScale`.
+        crf: how a CRF works that learns as the last layer, if any; see `crf_rnn`.
+        **options: fields of decoder and backbone.
+
+    Returns:
+        The Linen module.
+
+    Raises:
+        UserError: options that a part refuses.
     """
     if crf != "none":
-        network = _segmenter(
+        network = build(
             decoder,
             dtype=dtype,
             backbone=backbone,
@@ -147,11 +164,9 @@ def _segmenter(
         return crf_rnn.CrfRnn(network, method=crf)
     _check_factors("input_scales", input_scales, "(1.2, 0.6)")
     _check_factors("max_over_scales", max_over_scales, "(1.0, 0.75, 0.5)")
-    build = backbones.BUILDERS[backbone]
-    trunks = [build(dtype=dtype, **_understood(build, options)) for _ in input_scales]
-    head = decoder(
-        num_classes=num_classes, dtype=dtype, **_understood(decoder, options)
-    )
+    kind = backbones.BUILDERS[backbone]
+    trunks = [kind(dtype=dtype, **understood(kind, options)) for _ in input_scales]
+    head = decoder(num_classes=num_classes, dtype=dtype, **understood(decoder, options))
     least = segmenter.Segmenter.smallest_side
     sides = [getattr(part, "smallest_side", least) for part in (*trunks, head)]
     side = math.ceil(max(sides) / min(1, *input_scales))
@@ -177,16 +192,23 @@ def _check_factors(name: str, factors: Sequence[float], several: str) -> None:
         )
 
 
-def _understood(
-    build: Callable[..., nn.Module], options: dict[str, Any]
+def understood(
+    part: Callable[..., nn.Module], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    known = inspect.signature(build).parameters
+    """Returns the options that a part of a network has.
+
+    Args:
+        part: what builds it.
+        options: of all parts, by name.
+
+    Returns:
+        Those that are among its arguments.
+    """
+    known = inspect.signature(part).parameters
     return {name: value for name, value in options.items() if name in known}
 
 
 BUILDERS = {
-    name: functools.partial(
-        _segmenter, decoder, backbone=backbone, **_PRESETS.get(name, {})
-    )
+    name: functools.partial(build, decoder, backbone=backbone, **_PRESETS.get(name, {}))
     for name, (decoder, backbone) in DECODERS.items()
 }

@@ -1,12 +1,13 @@
 """Every network by name: how it is listed, checked and built.
 
-The tables are here for restoration, in `backbones` and in `segmenters`.
+The tables are here for restoration, in `backbones`, `segmenters` and `depth_networks`.
 
 What runs a network asks four things of its module: `channels` of the image; `stride`,
 of which the sides of an image are multiples; `halo`, the pixels around a window that
 its result depends on, None if that is the whole image; and `is_dense`, whether it gives
-a map [b, h, w, k] or one vector [b, k] for an image.  A network that takes more than an
-image says so by `example_inputs()`, and is never cut into windows.
+a map [b, h, w, k] or one vector [b, k] for an image.  One that fits a single size of
+images has an `image_size`, rows and columns.  A network that takes more than an image
+says so by `example_inputs()`, and is never cut into windows.
 """
 
 import fnmatch
@@ -22,7 +23,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import backbones, rednet, segmenters
+from dpjax.models import backbones, depth_networks, rednet, segmenters
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
 _WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
@@ -41,7 +42,12 @@ _RESTORATION: dict[str, Callable[..., nn.Module]] = {
     "rednet30_wide": functools.partial(rednet.RedNet, depth=30, widths=_WIDE30),
 }
 
-_MODELS = {**_RESTORATION, **backbones.CLASSIFIERS, **segmenters.BUILDERS}
+_MODELS = {
+    **_RESTORATION,
+    **backbones.CLASSIFIERS,
+    **segmenters.BUILDERS,
+    **depth_networks.BUILDERS,
+}
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
 _NOT_OPTIONS = ("dtype", "name", "parent")
@@ -87,6 +93,22 @@ def list_segmenters(pattern: str = "*") -> list[str]:
         The names that match; empty when none does.
     """
     return sorted(fnmatch.filter(segmenters.BUILDERS, pattern))
+
+
+def list_depth_networks(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks that give one number for every pixel, sorted.
+
+    All have the option `num_classes`, the numbers for each pixel.  Of those that were
+    published for depth it is 1 unless it is given; the segmenters among them want
+    `num_classes=1`, and then differ from themselves in nothing else.
+
+    Args:
+        pattern: shell-style pattern, such as "fcrn*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(depth_networks.NAMES, pattern))
 
 
 def list_options(name: str) -> dict[str, Any]:
@@ -179,8 +201,12 @@ def _options(
     found = _parameters(build)
     if name in backbones.BUILDERS:  # a classifier
         found += _parameters(backbones.BUILDERS[name])
-    if name in segmenters.DECODERS:
-        decoder, usual = segmenters.DECODERS[name]
+    if name in depth_networks.FIXED_SIZE:
+        for part in depth_networks.FIXED_SIZE[name]:
+            found += _parameters(part)
+    decoders = {**segmenters.DECODERS, **depth_networks.DECODERS}
+    if name in decoders:
+        decoder, usual = decoders[name]
         backbone = chosen.get("backbone", usual)
         if backbone not in backbones.BUILDERS:
             raise errors.unknown_name(
@@ -294,9 +320,10 @@ def example_input(
         module: a network of `create_module`.
 
     Returns:
-        One image, float32 [1, side, side, channels]; or what `example_inputs()` says.
+        One image, float32 [1, height, width, channels], or what `example_inputs()`
+        says.
     """
     if is_structured(module):
         return module.example_inputs()
-    side = module.smallest_side
-    return jax.ShapeDtypeStruct((1, side, side, module.channels), jnp.float32)
+    size = getattr(module, "image_size", None) or (module.smallest_side,) * 2
+    return jax.ShapeDtypeStruct((1, *size, module.channels), jnp.float32)

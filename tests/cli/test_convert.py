@@ -209,6 +209,15 @@ def test_options_of_other_networks_are_refused(tmp_path, source, model, words, m
         run(source, tmp_path, *words, model=model)
 
 
+def test_a_depth_network_wants_a_config_that_says_what_its_numbers_are(
+    tmp_path, source
+):
+    with pytest.raises(
+        errors.UserError, match=r"fcrn_resnet50 gives numbers.*--config"
+    ):
+        run(source, tmp_path, model="fcrn_resnet50")
+
+
 def test_weights_of_another_architecture_are_named(tmp_path, source):
     words = ("--option", "num_classes=10")
     with pytest.raises(errors.DataError) as caught:

@@ -17,6 +17,7 @@ from dpjax.models import zoo
 RESTORATION = zoo.list_models("rednet*")
 BACKBONES = zoo.list_backbones()
 SEGMENTERS = zoo.list_segmenters()
+DEPTH = zoo.list_depth_networks()
 
 
 @pytest.mark.parametrize("name", RESTORATION)
@@ -34,7 +35,8 @@ def test_every_model_maps_images_to_images(name, options):
 
 
 def test_every_model_is_dense_or_a_classifier():
-    assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES, *SEGMENTERS}
+    scorers = {*SEGMENTERS, *DEPTH}
+    assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES, *scorers}
 
 
 @pytest.mark.parametrize("name", BACKBONES)

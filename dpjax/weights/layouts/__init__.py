@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from flax import linen as nn
 
 from dpjax import errors
-from dpjax.models import segmenter
+from dpjax.models import fixed_size, segmenter
 from dpjax.weights import renaming
 from dpjax.weights.layouts import (
     deeplab,
     fcn,
+    fcrn,
     inception,
     mobilenet,
     preact_resnet,
@@ -31,6 +32,7 @@ BY_NETWORK: dict[str, dict[str, renaming.Layout]] = {
     "PreActResNet": preact_resnet.LAYOUTS,
     "RefineNet": refinenet.LAYOUTS,
     "ResNet": resnet.LAYOUTS,
+    "UpProjections": fcrn.LAYOUTS,
     "VGG16": vgg.LAYOUTS,
     "WideResNet": wide_resnet.LAYOUTS,
 }
@@ -54,7 +56,7 @@ def of(module: nn.Module) -> dict[str, renaming.Layout]:
     """
     module = getattr(module, "segmenter", module)  # below a CRF
     found = BY_NETWORK.get(type(module.backbone).__name__, {})
-    if isinstance(module, segmenter.Segmenter):
+    if isinstance(module, (segmenter.Segmenter, fixed_size.FixedSizeNetwork)):
         start = {
             name: dataclasses.replace(layout, rules=_without_head(layout.rules))
             for name, layout in found.items()

@@ -1,0 +1,78 @@
+"""Networks that were published for depth, by name.
+
+Whatever gives numbers for each pixel can give a depth: every segmenter with
+`num_classes=1`, too.  What the number means, such as natural logarithms of metres, is
+for the loss to say.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flax import linen as nn
+from jax import numpy as jnp
+
+from dpjax.models import (
+    alexnet,
+    eigen2014,
+    eigen_fergus2015,
+    fcrn,
+    fixed_size,
+    segmenters,
+    vgg,
+)
+
+# A decoder, and the backbone that it was published on, as of segmenters.
+DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
+    "fcrn_resnet50": (fcrn.UpProjections, "resnet50"),
+}
+# For images of one size: the decoder, and what gives the map that its matrices read.
+FIXED_SIZE: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "eigen2014": (eigen2014.CoarseToFine, alexnet.AlexNet),
+    "eigen_fergus2015_alexnet": (eigen_fergus2015.ThreeScales, alexnet.AlexNet),
+    "eigen_fergus2015_vgg16": (eigen_fergus2015.ThreeScales, vgg.VGG16),
+}
+
+
+def _fixed_size(
+    decoder: Callable[..., nn.Module],
+    trunk: Callable[..., nn.Module],
+    *,
+    dtype: jnp.dtype,
+    num_classes: int = 1,
+    image_size: Sequence[int] = (228, 304),
+    **options: Any,
+) -> nn.Module:
+    """A backbone and a decoder, each with the options that it has."""
+    return fixed_size.FixedSizeNetwork(
+        trunk(dtype=dtype, **segmenters.understood(trunk, options)),
+        decoder(
+            num_classes=num_classes,
+            dtype=dtype,
+            **segmenters.understood(decoder, options),
+        ),
+        image_size,
+    )
+
+
+BUILDERS = {
+    **{
+        name: functools.partial(
+            segmenters.build, decoder, backbone=backbone, num_classes=1
+        )
+        for name, (decoder, backbone) in DECODERS.items()
+    },
+    **{
+        name: functools.partial(_fixed_size, *parts)
+        for name, parts in FIXED_SIZE.items()
+    },
+}
+# All that can give one number for each pixel; a CRF needs labels to choose from.
+NAMES = {
+    *BUILDERS,
+    *(
+        name
+        for name, build in segmenters.BUILDERS.items()
+        if build.keywords.get("crf", "none") == "none"
+    ),
+}
