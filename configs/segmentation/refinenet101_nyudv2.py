@@ -1,5 +1,8 @@
 """RefineNet-101 on NYUDv2, 40 classes, RGB only.
 
+Scored is every labelled pixel inside the white frame, 468x625 pixels an image, as by
+the authors; not the crop of depth, rows 45 to 470 and columns 41 to 600, nor FCN's.
+
 Run:     python train.py configs/segmentation/refinenet101_nyudv2.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  44.7 % mIoU by the paper, several scales; not run here

@@ -1,5 +1,7 @@
 """Light-weight RefineNet-50 on NYUDv2, 40 classes.
 
+Scored is what `refinenet101_nyudv2` says; the authors' label files have that size, too.
+
 Run:     python train.py configs/segmentation/refinenet_lw50_nyudv2.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  41.7 % mIoU by the paper; not run here

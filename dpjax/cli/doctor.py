@@ -20,6 +20,7 @@ from dpjax.data import (
     identity,
     label_health,
     preparation,
+    published,
     sources,
 )
 
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         if source.names[0] not in opened:
             opened[source.names[0]] = source
             is_sound &= _source(source)
+            _version(source.names[0], directory)
     is_sound &= _overlaps(opened, data)
     print("\nEverything is sound." if is_sound else "\nSee the lines marked !!.")
     return 0 if is_sound else errors.DataError.exit_code
@@ -199,6 +201,20 @@ def _source(source: sources.Source) -> bool:
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
     return found.is_sound
+
+
+def _version(name: str, directory: Path) -> None:
+    """Tells records that were written before what is recorded changed."""
+    wanted = sources.parse(name).name
+    folder = sources.inspect(name, directory=directory).folder
+    if published.is_published(wanted, folder):
+        return
+    current = str(builders.find(wanted).VERSION)
+    if folder.name != current:
+        print(
+            f"  ?  these records have version {folder.name}, this dpjax writes "
+            f"{current}: scores may differ. Prepare {wanted} again, with --replace"
+        )
 
 
 def _labels(census: label_health.Census) -> None:

@@ -89,7 +89,8 @@ def main(arguments: Sequence[str]) -> int:
         ((source, target),) = work
         result = predict(source, **task_options)
         result.save(target, options.map)
-        height, width = result.image.shape[:2]
+        written = result.maps[options.map] if options.map else result.image
+        height, width = written.shape[:2]  # a map has no legend below it
         print(f"{target}: {width} x {height}{_remark(result)}")
         return 0
     return _run(predict, work, task_options, options)

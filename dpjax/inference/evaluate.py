@@ -10,6 +10,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -180,9 +181,10 @@ def worst(
         best_is_high: whether a high value is good.
 
     Returns:
-        Rows, the poorest first; rows without the metric are left out.
+        Rows, the poorest first; rows without the metric, or where it is no number as
+        that of a picture without a labelled pixel, are left out.
     """
-    rows = [row for row in scores.rows if metric in row]
+    rows = [row for row in scores.rows if not math.isnan(row.get(metric, math.nan))]
     return sorted(rows, key=lambda row: row[metric], reverse=not best_is_high)[:count]
 
 

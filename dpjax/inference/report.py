@@ -28,6 +28,8 @@ _TITLES = {
     "mean_accuracy": "mean accuracy (%)",
     "fwiou": "frequency-weighted IoU (%)",
     "boundary_f": "boundary F (%)",
+    "iou": "IoU (%)",
+    "accuracy": "accuracy (%)",
 }
 _JOINT = " / "
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -251,9 +253,9 @@ def image_table(
     if most is not None and len(by_image) > most:
         sign = 1 if receipt["metric_is_high"] else -1
         means = {k: sum(cells.values()) / len(cells) for k, cells in by_image.items()}
-        by_image = {
-            k: by_image[k] for k in sorted(means, key=lambda k: sign * means[k])[:most]
-        }
+        # A picture without a labelled pixel has no score, which is not a poor one.
+        order = sorted(means, key=lambda k: (math.isnan(means[k]), sign * means[k]))
+        by_image = {k: by_image[k] for k in order[:most]}
     header = ["image", *(f"{c} {metric}".strip() for c in conditions)]
     return header, [
         [

@@ -380,8 +380,12 @@ class Segmentation(class_names.NamingTask):
             ("wrong pixels", wrong),
         ]
         shown = np.union1d(truth[valid], told)
+        names, colours = [*map(self.name, shown)], colours[shown]
+        if not valid.all():
+            names.append("(not labelled)")
+            colours = np.append(colours, [palettes.UNLABELLED], 0).astype(np.uint8)
         page = panels.compose(parts, title=str(record["id"]))
-        return overlays.with_legend(page, [*map(self.name, shown)], colours[shown])
+        return overlays.with_legend(page, names, colours)
 
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dpjax.viz import palettes
+
 _OPACITY = 0.55  # of the colours over the photograph
 _TEXT = 14
 _LINE = 20
@@ -24,14 +26,16 @@ def blend(
         image: uint8 [h, w, 3].
         labels: classes, int [h, w].
         palette: colour of each class, uint8 [k, 3].
-        valid: False where there is no label; the photograph is seen there, darker.
+        valid: False where there is no label; these pixels are under a colour of their
+            own, `palettes.UNLABELLED`.
 
     Returns:
         uint8 [h, w, 3].
     """
     known = np.ones(labels.shape, bool) if valid is None else valid
     colours = palette[np.where(known, labels, 0)].astype(np.float32)
-    colours[~known] = 0
+    # Black is VOC's background, and darker looks like a grey class.
+    colours[~known] = palettes.UNLABELLED
     mixed = (1 - _OPACITY) * image.astype(np.float32) + _OPACITY * colours
     return np.rint(mixed).astype(np.uint8)
 

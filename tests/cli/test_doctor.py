@@ -102,6 +102,17 @@ def test_an_experiment_is_checked_for_leakage(folder, tmp_path, capsys, leaks):
     assert ("would be scored on pictures" if leaks else "share no picture") in said
 
 
+def test_records_of_an_older_version_are_told(folder, capsys):
+    assert run("image_folder/mine", "--dir", folder) == 0
+    assert "version" not in capsys.readouterr().out
+    (written,) = (folder / "image_folder" / "mine").glob("[0-9]*")
+    written.rename(written.with_name("0.9.0"))
+    assert run("image_folder/mine", "--dir", folder) == 0
+    said = capsys.readouterr().out
+    assert f"have version 0.9.0, this dpjax writes {written.name}" in said
+    assert "Prepare image_folder again, with --replace" in said
+
+
 def test_what_is_not_prepared_is_said_and_the_rest_is_still_read(folder, capsys):
     assert run("urban100", "image_folder/mine:train", "--dir", folder) == 3
     said = capsys.readouterr().out

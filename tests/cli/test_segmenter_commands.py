@@ -145,11 +145,15 @@ def test_every_protocol_scores(run, tmp_path, protocol):
     assert len(list(path.with_suffix("").rglob("*.png"))) == 1
 
 
-def test_predict_writes_a_picture_with_a_legend_or_the_labels(run, place, tmp_path):
+def test_predict_writes_a_picture_with_a_legend_or_the_labels(
+    run, place, tmp_path, capsys
+):
     photo = place / "made" / "val" / "images" / "0.png"
     shown, labels = tmp_path / "shown.png", tmp_path / "labels.png"
     assert predict.main([str(run), str(photo), "-o", str(shown)]) == 0
+    assert f"{shown}: 64 x " in capsys.readouterr().out
     assert predict.main([str(run), str(photo), "-o", str(labels), "--map=labels"]) == 0
+    assert f"{labels}: 64 x 48\n" in capsys.readouterr().out
     result = predictor.Predictor(run)(photo)
     with PIL.Image.open(labels) as opened:
         assert opened.mode == "L"

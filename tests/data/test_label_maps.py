@@ -394,6 +394,44 @@ def test_nyu_in_plain_folders_counts_from_zero(tmp_path):
     check(found["val"], "0001", stored, {n: n for n in range(40)})
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_pictures_of_nyu_lose_their_white_frame_and_cut_ones_stay(tmp_path, ending):
+    root = tmp_path / "n"
+    sizes = {"framed": (480, 640), "cut": (468, 625), "fcn": (425, 560)}
+    stored = {}
+    for i, (name, size) in enumerate(sizes.items()):
+        picture(root / "train" / "rgb" / f"{name}.{ending}", i, size)
+        path = root / "train" / "labels_40" / f"{name}.png"
+        stored[name] = numbers(path, range(41), i, size)
+    found = prepared("nyudv2", root, tmp_path)["train"]
+    top, left = (480 - 468) // 2, (640 - 625) // 2  # it is as wide on all sides
+    stored["framed"] = stored["framed"][top : top + 468, left : left + 625]
+    for name, labels in stored.items():
+        check(found, name, labels, FROM_ONE)
+        pixels = np.asarray(PIL.Image.open(root / "train" / "rgb" / f"{name}.{ending}"))
+        if name == "framed":
+            pixels = pixels[top : top + 468, left : left + 625]
+        assert found[name]["image"].shape == (*labels.shape, 3)
+        # Decoders of JPEG may round differently.
+        np.testing.assert_allclose(found[name]["image"], pixels.astype(int), atol=3)
+    source = sources.open_sources(["nyudv2:train"], directory=tmp_path / "records")
+    assert {tuple(size) for size in source.sizes()} == {(468, 625), (425, 560)}
+    framed = source.ids().index("framed")
+    code = identity.fingerprint(found["framed"]["image"])
+    assert source.fingerprints()[framed].tobytes() == code
+
+
+def test_labels_that_were_cut_fit_a_picture_that_was_not_and_no_others(tmp_path):
+    root = tmp_path / "n"
+    picture(root / "train" / "rgb" / "1.png", size=(480, 640))
+    labels = root / "train" / "labels_40" / "1.png"
+    stored = numbers(labels, range(41), size=(468, 625))
+    check(prepared("nyudv2", root, tmp_path)["train"], "1", stored, FROM_ONE)
+    numbers(labels, range(41), size=(425, 560))
+    with pytest.raises(errors.DataError, match=r"shape \(425, 560\), .* is 468x625"):
+        prepared("nyudv2", root, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["camvid", "voc2012", "nyudv2"])
 def test_plain_folders_must_name_the_classes_of_the_set(tmp_path, name):
     picture(tmp_path / "p" / "train" / "images" / "a.png")
@@ -570,6 +608,8 @@ def test_real_sets_hold_the_labels_of_their_files(
             stored = np.asarray(PIL.Image.open(path))
             unlabelled = 11 if name == "camvid" else 255
             wanted = np.where(stored == unlabelled, 255, stored)
+            if name == "nyudv2":  # pictures that come with RefineNet lie there
+                wanted = wanted[6 : 6 + 468, 7 : 7 + 625]
             np.testing.assert_array_equal(source[i]["labels"], wanted)
     if name == "camvid":
         source = sources.open_sources(["camvid:train"], directory=tmp_path)

@@ -176,6 +176,17 @@ def test_the_worst_rows_come_first_and_can_be_pictured():
     assert shown[0][1][0, -1, 0] == int(np.float32(rows[0]["error"]) * 255)
 
 
+@pytest.mark.parametrize("best_is_high", [True, False])
+def test_rows_whose_score_is_no_number_are_not_among_the_worst(best_is_high):
+    scores = run({"one": records(4)})
+    rows = [row for row in scores.rows if row["condition"] == "half"]
+    rows[1]["error"] = float("nan")  # in the middle, where it would spoil the order
+    only = dataclasses.replace(scores, rows=[*rows, {"id": "unscored"}])
+    found = evaluate.worst(only, 9, metric="error", best_is_high=best_is_high)
+    wanted = sorted(r["error"] for r in (rows[0], rows[2], rows[3]))
+    assert [r["error"] for r in found] == (wanted if best_is_high else wanted[::-1])
+
+
 def test_a_damaged_record_is_not_scored_around():
     class Damaged(list):
         def __getitem__(self, i):

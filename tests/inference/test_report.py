@@ -145,6 +145,20 @@ def test_the_page_holds_scores_images_and_escapes_names(tmp_path, photo):
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
 
 
+def test_the_poorest_images_are_kept_and_those_without_a_score_come_last():
+    one = receipt()
+    values = {"a": 3.0, "b": float("nan"), "c": 1.0, "d": 2.0}
+    one["rows"] = [
+        {"source": "s", "id": name, "condition": "", "psnr": value}
+        for name, value in values.items()
+    ]
+    for most, wanted in ((2, "cd"), (3, "cda")):
+        _, rows = report.image_table(one, most)
+        assert [row[0] for row in rows] == [f"s/{name}" for name in wanted]
+    _, rows = report.image_table(one)
+    assert len(rows) == 4
+
+
 def test_terminal_tables_are_aligned():
     header, rows = report.image_table(receipt())
     assert header == ["image", "noise25 psnr", "noise50 psnr"]

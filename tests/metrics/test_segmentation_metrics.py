@@ -108,8 +108,28 @@ def _boundary(labels, valid, k):
     return found
 
 
-@pytest.mark.parametrize("size", [(31, 40), (90, 110)])
-def test_boundary_counts_are_those_of_every_pair_of_pixels(size):
+def _squares(pixels, places):
+    """Squared distances, from each pixel to each place."""
+    return ((pixels[:, None] - places[None]) ** 2).sum(-1)
+
+
+def _without_lines(truth, valid, reach):
+    """Pixels without a label get the nearest one, unless a disc without fits there."""
+    places, missing = np.argwhere(valid), np.argwhere(~valid)
+    squares = _squares(missing, places)
+    inner = missing[squares.min(1) > reach]
+    is_thin = (_squares(missing, inner) > reach).all(1)
+    truth, known = truth.copy(), valid.copy()
+    nearest = places[squares.argmin(1)]
+    for (y, x), (v, u) in zip(missing[is_thin], nearest[is_thin], strict=True):
+        truth[y, x], known[y, x] = truth[v, u], True
+    return truth, known
+
+
+# Lines of two pixels are thin for the tolerance of the larger size, and wide for that
+# of the smaller.
+@pytest.mark.parametrize(("size", "is_thin"), [((31, 40), False), ((90, 110), True)])
+def test_boundary_counts_are_those_of_every_pair_of_pixels(size, is_thin):
     rng = np.random.default_rng(2)
     low = rng.integers(3, size=(4, 5))
     truth, told = (
@@ -117,13 +137,20 @@ def test_boundary_counts_are_those_of_every_pair_of_pixels(size):
         for m in (low, np.where(rng.random(low.shape) < 0.2, 1, low))
     )
     told = np.roll(told, (1, -2), (0, 1))
-    valid = rng.random(size) < 0.97
+    valid = np.ones(size, bool)
+    for line in (22, 45, 68):  # the upper ones of the block below, the others above
+        valid[line : line + 2] = False
+    valid[3:19, 5:24] = False
     truth = np.where(valid, truth, 255).astype(np.uint8)  # as records hold labels
     reach = (metrics.TOLERANCE * math.hypot(*size)) ** 2
     found = {
         int(row[0]): row[1:].tolist()
         for row in metrics.boundary_counts(truth, told, valid)
     }
+    truth, known = _without_lines(truth, valid, reach)
+    assert is_thin == (known.sum() > valid.sum() + 50)
+    assert not known[8:14, 10:19].any()
+    valid = known
     for k in range(3):
         true, said = (_boundary(m, valid, k) for m in (truth, told))
         hits = [
@@ -134,6 +161,35 @@ def test_boundary_counts_are_those_of_every_pair_of_pixels(size):
             for one, other in ((said, true), (true, said))
         ]
         assert found[k] == [hits[0], len(said), hits[1], len(true)]
+
+
+def test_borders_without_a_label_do_not_hide_boundaries():
+    """VOC draws a line of five pixels around everything; no classes touch."""
+    y, x = np.mgrid[:375, :500]
+    away = np.hypot(y - 180, x - 200)
+    told = (away < 90).astype(int)
+    truth = np.where(np.abs(away - 90) < 2.5, 255, told)
+    # Moved by 20, circles stay within the tolerance of 4.7 for 15 % of their length.
+    for shift, wanted in ((0, 1), (3, 1), (20, 0.15)):
+        moved = np.roll(told, shift, 1)
+        counts = metrics.boundary_counts(truth, moved, truth != 255)
+        assert counts[:, [2, 4]].min() > 400  # of told and true ones, about 2 pi 90
+        np.testing.assert_allclose(metrics.boundary_f(counts, 2), wanted, atol=0.03)
+
+
+def test_what_is_told_of_areas_without_a_label_makes_no_boundary():
+    truth = np.zeros((200, 300), int)
+    truth[:, 150:] = 1
+    valid = np.ones(truth.shape, bool)
+    valid[40:160, 60:150] = False  # up to the boundary, which is none there
+    wanted = metrics.boundary_counts(truth, truth, valid)
+    # 80 rows, and the corners of the area: no disc fits there.
+    assert all(80 <= number <= 84 for number in wanted[0, 1:])
+    told = truth.copy()
+    told[80:120, 80:120] = 2
+    np.testing.assert_array_equal(metrics.boundary_counts(truth, told, valid), wanted)
+    nothing = np.zeros(truth.shape, bool)
+    assert metrics.boundary_counts(truth, told, nothing).shape == (0, 5)
 
 
 def test_boundary_f_is_one_for_the_truth_and_zero_for_a_class_of_one_side():

@@ -13,6 +13,7 @@ from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
 from dpjax.ops import enlarge
 from dpjax.tasks import pixel_protocols, restoration, segmentation
+from dpjax.viz import palettes
 
 NAMES = ("sky", "road", "tree", "car")
 DATA = config.Data(("x",), ("y",), crop=(48, 64), batch_size=4)
@@ -337,6 +338,15 @@ def test_a_panel_shows_the_photograph_and_the_score(record):
     image = record["image"][..., 0]
     places = np.argwhere((windows[:, :, 100, :30] == image[100, :30]).all(-1))
     assert any((page[y : y + 300, x : x + 451, 0] == image).all() for y, x in places)
+
+
+def test_the_legend_of_a_panel_tells_what_is_not_labelled(record):
+    task, given = task_of(), [logits(record["labels"])]
+    has = lambda page: (page[-40:] == palettes.UNLABELLED).all(-1).any()  # noqa: E731
+    whole = {**record, "labels": np.minimum(record["labels"], 3)}
+    for one, is_told in ((record, True), (whole, False)):
+        row = task.score(one, "", [], given, "whole")
+        assert has(task.panel(one, "", [], given, row, "whole")) == is_told
 
 
 def test_a_photograph_becomes_labels_and_a_picture_with_a_legend(record):

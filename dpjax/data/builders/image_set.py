@@ -101,12 +101,23 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Returns:
             A value for each of `extra_features`; pixels as uint8 or uint16 arrays, and
             maps of floats, [h, w] or [h, w, c], upright and of the size of the image,
-            or of `own_size`.
+            or of `own_size`, before `trim`.
 
         Raises:
             DataError: a file is missing or damaged.
         """
         return {}
+
+    def trim(self, pixels: np.ndarray) -> np.ndarray:
+        """Returns the part of a picture, or of a target of pixels, that is recorded.
+
+        Args:
+            pixels: [h, w] or [h, w, c].
+
+        Returns:
+            All of it, unless the set has pictures with a frame around them.
+        """
+        return pixels
 
     def leave_out(self, message: str) -> None:
         """Lists files that were left out, for `prepare` to print.
@@ -174,7 +185,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         index = self.info.metadata[INDEX].setdefault(split, [])
         for name, path in files.items():
             try:
-                picture = image_files.load(path)
+                picture = self._trimmed(image_files.load(path))
                 extras = self._encoded_extras(name, path, picture.image.shape[:2])
             except errors.DataError as error:
                 if not self._skip_bad:
@@ -203,6 +214,12 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 f"{len(files)} files were skipped."
             )
 
+    def _trimmed(self, picture: image_files.Picture) -> image_files.Picture:
+        kept = self.trim(picture.image)
+        if kept.shape == picture.image.shape:
+            return picture  # its compressed bytes stay
+        return image_files.Picture(image_files.encode_png(kept), kept)
+
     def _encoded_extras(
         self, name: str, path: pathlib.Path, size: tuple[int, int]
     ) -> dict[str, Any]:
@@ -210,6 +227,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for target, feature in self.extra_features.items():
             if feature.shape[:2] != (None, None):
                 continue
+            extras[target] = self.trim(extras[target])
             wanted = self.own_size.get(target, size)
             # A photograph that was turned upright, with labels that were not.
             if extras[target].shape[:2] != wanted:
