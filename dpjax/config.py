@@ -88,6 +88,8 @@ class Optim:
         no_decay: parameter paths, as patterns, that are not decayed.
         lr_factors: parameter paths, as patterns, and what their learning rate is
             multiplied by; the first that fits counts.
+        nonnegative: parameter paths, as patterns, that are put back to 0 where an
+            update takes them below.
         clip_norm: largest global norm of a gradient; None leaves it alone.
         accumulate: micro-batches whose gradients are summed into one update.
         ema_decay: decay of the averaged parameters that are evaluated; 0 for none.
@@ -109,6 +111,7 @@ class Optim:
     weight_decay: float = 0.0
     no_decay: tuple[str, ...] = ("*/bias", "*/scale")
     lr_factors: dict[str, float] = dataclasses.field(default_factory=dict)
+    nonnegative: tuple[str, ...] = ()
     clip_norm: float | None = None
     accumulate: int = 1
     ema_decay: float = 0.0

@@ -15,6 +15,7 @@ from dpjax.models import layers
 
 DROPOUT = 0.5  # paper, section 3.1
 _CONVOLUTIONS = (2, 2, 3, 3, 3)
+_STRIDES = (1, 2, 4, 8, 16, 32)
 _WINDOW = 7  # of fc6, on a map of stride 32
 
 
@@ -24,6 +25,7 @@ class VGG16(nn.Module):
     Attributes:
         widths: channels of the five stages.
         has_norm: every convolution is normalised, as in the later vgg16_bn.
+        output_stride: of the deepest map; pools that would go beyond it keep the size.
         ceil_pools: a pool also keeps the last, incomplete window (Caffe, FCN).
         first_padding: zeros around the image; 100 in FCN, whose fc6 so fits any image.
         input_style: how the weights want images; see `layers.standardise`.
@@ -33,6 +35,7 @@ class VGG16(nn.Module):
 
     widths: Sequence[int] = (64, 128, 256, 512, 512)
     has_norm: bool = False
+    output_stride: int = 32
     ceil_pools: bool = False
     first_padding: int = 1
     input_style: layers.InputStyle = "imagenet"
@@ -49,13 +52,18 @@ class VGG16(nn.Module):
                 "VGG16 wants the channels of five stages, such as (64, 128, 256, 512, "
                 f"512), got {self.widths!r}."
             )
+        if self.output_stride not in _STRIDES:
+            raise errors.UserError(
+                f"The output stride of VGG16 is one of {_STRIDES}, got "
+                f"{self.output_stride}."
+            )
 
     @property
     def smallest_side(self) -> int:
         """The shortest side of an image that leaves a pixel on every map."""
         if self.ceil_pools:
             return 1
-        return max(1, 2 ** len(_CONVOLUTIONS) - 2 * (self.first_padding - 1))
+        return max(1, self.output_stride - 2 * (self.first_padding - 1))
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> dict[int, jax.Array]:
@@ -69,13 +77,14 @@ class VGG16(nn.Module):
         Returns:
             For strides 1 (64 channels), 2 (128), 4 (256), 8 (512) and 16 (512) the last
             rectified map of the stage, [b, h', w', c]; for 32 pool5, that of stride 16
-            halved once more.
+            halved once more.  With a smaller output stride the deepest map is pool5,
+            too.
 
         Raises:
             UserError: images of another rank or channel count.
         """
         x = layers.standardise(images, self.input_style).astype(self.dtype)
-        pyramid = {}
+        pyramid, reached = {}, 1
         for stage, (width, count) in enumerate(
             zip(self.widths, _CONVOLUTIONS, strict=True)
         ):
@@ -94,9 +103,12 @@ class VGG16(nn.Module):
                         self.norm, train, dtype=self.dtype, name=f"bn{place}"
                     )(x)
                 x = nn.relu(x)
-            pyramid[2**stage] = x
-            x = layers.max_pool(x, 2, pad="same" if self.ceil_pools else 0)
-        return {**pyramid, 2 ** len(_CONVOLUTIONS): x}
+            pyramid[reached] = x
+            step = 2 if reached < self.output_stride else 1
+            is_padded = self.ceil_pools or step == 1
+            x = layers.max_pool(x, 2, step, pad="same" if is_padded else 0)
+            reached *= step
+        return {**pyramid, reached: x}
 
 
 class VGGHead(nn.Module):

@@ -1,6 +1,7 @@
 """Every network by name: how it is listed, checked and built.
 
-The tables are here for restoration, in `backbones`, `segmenters` and `depth_networks`.
+The tables are here for restoration, else in `backbones`, `segmenters`, `depth_networks`
+and `superpixel_networks`.
 
 What runs a network asks four things of its module: `channels` of the image; `stride`,
 of which the sides of an image are multiples; `halo`, the pixels around a window that
@@ -23,7 +24,13 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import backbones, depth_networks, rednet, segmenters
+from dpjax.models import (
+    backbones,
+    depth_networks,
+    rednet,
+    segmenters,
+    superpixel_networks,
+)
 
 _WIDE20 = (128,) * 4 + (256,) * 3 + (512,) * 3
 _WIDE30 = (128,) * 6 + (256,) * 6 + (512,) * 3
@@ -47,6 +54,7 @@ _MODELS = {
     **backbones.CLASSIFIERS,
     **segmenters.BUILDERS,
     **depth_networks.BUILDERS,
+    **superpixel_networks.BUILDERS,
 }
 
 _DTYPES = ("float32", "bfloat16", "float64")  # float64 needs jax_enable_x64: tests
@@ -109,6 +117,18 @@ def list_depth_networks(pattern: str = "*") -> list[str]:
         The names that match; empty when none does.
     """
     return sorted(fnmatch.filter(depth_networks.NAMES, pattern))
+
+
+def list_superpixel_networks(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks over superpixels, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "dcnf*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(superpixel_networks.BUILDERS, pattern))
 
 
 def list_options(name: str) -> dict[str, Any]:
@@ -204,6 +224,10 @@ def _options(
     if name in depth_networks.FIXED_SIZE:
         for part in depth_networks.FIXED_SIZE[name]:
             found += _parameters(part)
+    if name in superpixel_networks.BUILDERS:
+        for part in superpixel_networks.parts(name, **chosen):
+            # The channels of a trunk are features there, not classes.
+            found += [p for p in _parameters(part) if p.name != "num_classes"]
     decoders = {**segmenters.DECODERS, **depth_networks.DECODERS}
     if name in decoders:
         decoder, usual = decoders[name]

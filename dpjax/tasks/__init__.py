@@ -1,12 +1,23 @@
 """The tasks: one file each, and the protocol they share."""
 
 from dpjax.data import degradations
-from dpjax.tasks import classification, restoration, segmentation, task
+from dpjax.data.superpixels import front_end
+from dpjax.tasks import (
+    classification,
+    depth,
+    restoration,
+    segmentation,
+    superpixel_depth,
+    task,
+)
 
 Task = task.Task
 TYPES: tuple[type, ...] = (
     classification.Classification,
+    depth.Depth,
+    front_end.Settings,
     restoration.Restoration,
     segmentation.Segmentation,
+    superpixel_depth.SuperpixelDepth,
     *degradations.TYPES,
 )

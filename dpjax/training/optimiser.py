@@ -1,11 +1,14 @@
 """The update rule of a run, put together from optax."""
 
 import fnmatch
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import optax
 from flax import traverse_util
+from jax import numpy as jnp
 
 from dpjax import config, errors
 
@@ -63,12 +66,16 @@ def decay_mask(params: Any, patterns: tuple[str, ...]) -> Any:
     Returns:
         A tree of bool like `params`.
     """
+    return jax.tree.map(operator.not_, _fitting(params, patterns))
+
+
+def _fitting(params: Any, patterns: tuple[str, ...]) -> Any:
     flat = traverse_util.flatten_dict(params, sep="/")
-    keep = {
-        path: not any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+    fits = {
+        path: any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
         for path in flat
     }
-    return traverse_util.unflatten_dict(keep, sep="/")
+    return traverse_util.unflatten_dict(fits, sep="/")
 
 
 def make_optimiser(
@@ -115,6 +122,8 @@ def make_optimiser(
     chain.append(optax.scale_by_learning_rate(make_schedule(optim, total_steps)))
     if optim.lr_factors:
         chain.append(optax.stateless(_scale_by(optim.lr_factors)))
+    if optim.nonnegative:
+        chain.append(optax.stateless(_project(optim.nonnegative)))
     return optax.chain(*chain)
 
 
@@ -131,6 +140,25 @@ def _scale_by(factors: Mapping[str, float]) -> Callable[[Any, Any], Any]:
         return traverse_util.unflatten_dict(scaled, sep="/")
 
     return scale
+
+
+def _project(patterns: tuple[str, ...]) -> Callable[[Any, Any], Any]:
+    def project(updates, params):
+        flat = traverse_util.flatten_dict(params, sep="/")
+        for pattern in patterns:
+            if not fnmatch.filter(flat, pattern):
+                raise errors.UserError(
+                    f"optim.nonnegative names {pattern!r}, which fits no parameter. "
+                    f"They are called like {next(iter(flat))!r}."
+                )
+        return jax.tree.map(
+            lambda fits, update, value: jnp.maximum(update, -value) if fits else update,
+            _fitting(params, patterns),
+            updates,
+            params,
+        )
+
+    return project
 
 
 def _factor(path: str, factors: Mapping[str, float]) -> float:

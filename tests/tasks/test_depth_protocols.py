@@ -86,7 +86,7 @@ def sparse(seed, size, far, share=0.01):
 
 
 def test_every_protocol_is_known():
-    assert set(EXPECTED) == set(depth_protocols.PROTOCOLS)
+    assert {*EXPECTED, "all_pixels"} == set(depth_protocols.PROTOCOLS)
     images = {name: p.images for name, p in depth_protocols.PROTOCOLS.items()}
     assert images["nyu_eigen"] == images["nyu_full"] == 654
     assert images["kitti_eigen_raw_50_kb"] == 697

@@ -167,3 +167,22 @@ def test_clipping_bounds_the_global_norm():
     optim = config.Optim("sgd", lr=1.0, momentum=0.0, clip_norm=0.5)
     moved = _descend(optim, _GRADIENTS[:1]) - np.array([1.0, -2.0, 3.0])
     assert np.linalg.norm(moved) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_projected_parameters_stop_at_0_and_move_freely_above():
+    optim = config.Optim("sgd", lr=1.0, momentum=0.0, nonnegative=("*/beta",))
+    params = {"crf": {"beta": jnp.array([0.5, 2.0]), "bias": jnp.array([0.5])}}
+    grads = {"crf": {"beta": jnp.array([3.0, 0.5]), "bias": jnp.array([3.0])}}
+    tx = optimiser.make_optimiser(optim, 10)
+    updates, _ = tx.update(grads, tx.init(params), params)
+    found = optax.apply_updates(params, updates)["crf"]
+    np.testing.assert_array_equal(found["beta"], [0.0, 1.5])
+    np.testing.assert_array_equal(found["bias"], [-2.5])
+
+
+def test_a_projection_of_nothing_is_refused():
+    optim = config.Optim(nonnegative=("gamma",))
+    tx = optimiser.make_optimiser(optim, 10)
+    params = {"beta": jnp.ones(1)}
+    with pytest.raises(errors.UserError, match="'gamma', which fits no parameter"):
+        tx.update(params, tx.init(params), params)

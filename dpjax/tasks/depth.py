@@ -1,0 +1,424 @@
+"""Depth from one image: how far every pixel is, in metres.
+
+Networks give the natural logarithm of metres for every pixel, or for every few.  What
+is scored, and under which published rules, is for `depth_protocols` to say.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dpjax import config, errors
+from dpjax.data import crop_window, depth_crop, depth_files, sources
+from dpjax.losses import depth as losses
+from dpjax.models import zoo
+from dpjax.ops import enlarge, jitter
+from dpjax.tasks import answer, depth_protocols, task
+from dpjax.viz import depth_maps
+
+Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
+
+_PREDICTS = "all_pixels"  # the protocol of pictures that belong to no published set
+_LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
+    "scale_invariant": losses.scale_invariant,
+    "eigen_fergus": lambda *maps: losses.scale_invariant(*maps, gradient=1.0),
+    "berhu": losses.berhu,
+    "l1": losses.absolute_error,
+    "l2": losses.squared_error,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What is known of the depth of an image.
+
+    Attributes:
+        depth: metres, float32 [h, w].
+        deviation: standard deviation of its natural logarithm, float32 [h, w]; None
+            where the network has none.
+    """
+
+    depth: np.ndarray
+    deviation: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth(task.Task):
+    """Depth maps.
+
+    Attributes:
+        loss: "scale_invariant" (Eigen et al., NIPS 2014), "eigen_fergus" (ICCV 2015,
+            with gradients), "berhu" (Laina et al., 3DV 2016), "l1" or "l2", all of
+            logarithms.
+        size: height and width that images are brought to first, pixels; none keeps
+            their own.
+        zooms: smallest and largest factor of a training image's size; depth is divided
+            by it.
+        mirror: half of the training images are mirrored.
+        jitter: largest change of brightness, contrast and saturation; 0 for none.
+        limits: smallest and largest depth that is ever answered, metres.
+        also: further protocols that an evaluation scores in the same run.
+        has_edges: whether depth edges are compared, which wants dense truth.
+    """
+
+    kind: ClassVar[str] = "depth"
+    best: ClassVar[str] = "rms_image"
+    best_is_high: ClassVar[bool] = False
+    example_metric: ClassVar[str] = "rel"
+    example_metric_is_high: ClassVar[bool] = False
+    protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)
+
+    loss: Loss = "scale_invariant"
+    size: tuple[int, ...] = ()
+    zooms: tuple[float, float] = (1.0, 1.5)
+    mirror: bool = True
+    jitter: float = 0.0
+    limits: tuple[float, float] = (0.1, 100.0)
+    also: tuple[str, ...] = ()
+    has_edges: bool = False
+
+    def check(self, experiment: config.Experiment) -> None:
+        """Raises `errors.UserError` if the experiment cannot work with this task.
+
+        Args:
+            experiment: the whole run.
+        """
+        super().check(experiment)
+        self._check_model(experiment.model)
+        if experiment.evaluation.ensemble:
+            raise errors.UserError(
+                "The self-ensemble turns images upside down, which rooms and streets "
+                "never are. Leave it out."
+            )
+        for name in self.also:
+            if name not in self.protocols:
+                raise errors.unknown_name("depth protocol", name, self.protocols)
+        rules = (
+            ("loss", self.loss, f"one of {', '.join(_LOSSES)}", lambda v: v in _LOSSES),
+            (
+                "size",
+                self.size,
+                "height and width, or none",
+                lambda v: not v or (len(v) == 2 and min(v) >= 1),
+            ),
+            ("zooms", self.zooms, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
+            ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
+            ("limits", self.limits, "rising, above 0", lambda v: 0 < v[0] < v[1]),
+        )
+        for name, value, wanted, holds in rules:
+            if not holds(value):
+                raise errors.UserError(
+                    f"task.{name} must be {wanted}, got {value}. Change --task.{name}."
+                )
+
+    def with_records(self, opened: Sequence[sources.Source]) -> "Depth":
+        """Returns this task.
+
+        Args:
+            opened: the records that are trained on and scored, or scored only.
+
+        Returns:
+            The task itself.
+
+        Raises:
+            DataError: records without depth.
+        """
+        for source in opened:
+            place = 0
+            for part in source.parts:
+                if len(part) and "depth" not in source[place]:
+                    raise errors.DataError(
+                        f"{part.name} has no depth. Prepare your own images and depth "
+                        "maps as rgbd_folder, or name another source."
+                    )
+                place += len(part)
+        return self
+
+    def _check_model(self, model: config.Model) -> None:
+        known = zoo.list_depth_networks()
+        if model.name not in known:
+            raise errors.UserError(
+                "Depth wants a network that gives one number for every pixel, got "
+                f"{model.name}. Choose one of {', '.join(known)}."
+            )
+        options = {**zoo.list_options(model.name), **model.options}
+        if options.get("num_classes", 1) != 1:
+            raise errors.UserError(
+                "Depth is one number for every pixel, the network gives "
+                f"{options['num_classes']}. Pass --model.options.num-classes 1."
+            )
+
+    def batch_spec(
+        self, data: config.Data, batch_size: int
+    ) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and types of a training batch.
+
+        Args:
+            data: crop size.
+            batch_size: leading axis.
+
+        Returns:
+            image, depth, has_depth, valid, position.
+        """
+        shape = (batch_size, *data.crop)
+        return {
+            "image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8),
+            "depth": jax.ShapeDtypeStruct(shape, jnp.float32),
+            "has_depth": jax.ShapeDtypeStruct(shape, jnp.bool_),
+            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+        }
+
+    def train_example(
+        self, record: task.Example, rng: np.random.Generator, data: config.Data
+    ) -> dict[str, np.ndarray]:
+        """Returns a random crop under a random zoom, with its depth.
+
+        Args:
+            record: `image` uint8 [h, w, 3] and `depth` float32 [h', w'], metres, 0
+                where there is none.
+            rng: the example's own generator.
+            data: crop size.
+
+        Returns:
+            `image` uint8 [*crop, 3], `depth` float32 [*crop], `has_depth` bool [*crop].
+        """
+        window = crop_window.draw(
+            self._size(record["image"]), rng, crop=data.crop, scales=self.zooms
+        )
+        image, depth, known = depth_crop.cut(
+            record["image"],
+            record["depth"],
+            window,
+            data.crop,
+            is_mirrored=self.mirror and rng.random() < 0.5,
+        )
+        return {"image": image, "depth": depth, "has_depth": known}
+
+    def inputs(
+        self, batch: task.Batch, keys: jax.Array, data: config.Data
+    ) -> tuple[Any, task.Batch]:
+        """Returns images with random colours.
+
+        Args:
+            batch: what the pipeline gave.
+            keys: one PRNG key for each example, [b].
+            data: not used.
+
+        Returns:
+            float32 [b, h, w, 3] in [0, 1], and the batch.
+        """
+        images = batch["image"].astype(jnp.float32) / 255
+        if self.jitter:
+            images = jnp.clip(jitter.jitter(images, keys, self.jitter), 0, 1)
+        return images, batch
+
+    def loss_terms(
+        self, outputs: Any, batch: task.Batch
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Returns the loss, and the mean error of logarithms.
+
+        Args:
+            outputs: ln metres, float32 [b, h', w', 1].
+            batch: what `inputs` returned.
+
+        Returns:
+            "loss" and "log_error" as (sum [b], count [b]).
+        """
+        known = batch["has_depth"] & batch["valid"][:, None, None]
+        truth = losses.log_depth(batch["depth"], known)
+        told = enlarge.to_size(outputs, truth.shape[1:], "half_pixel")[..., 0]
+        return {
+            "loss": _LOSSES[self.loss](told, truth, known),
+            "log_error": losses.absolute_error(told, truth, known),
+        }
+
+    def evaluation_input(
+        self, record: task.Example, condition: str, protocol: str
+    ) -> Any:
+        """Returns the whole image, at the size that the network is to see.
+
+        Args:
+            record: `image` uint8 [h, w, 3].
+            condition: there is only one.
+            protocol: one of `protocols`.
+
+        Returns:
+            float32 [h', w', 3].
+        """
+        size = self._size(record["image"])
+        return crop_window.resize(record["image"], size).astype(np.float32) / 255
+
+    def predicted(self, given: Any, output: Any) -> Prediction:
+        """Returns the depth that a network means.
+
+        Args:
+            given: what it saw, from `evaluation_input`.
+            output: what it gave, ln metres, float32 [h', w', 1].
+
+        Returns:
+            Depth on the grid of the output.
+        """
+        low, high = np.log(self.limits)
+        return Prediction(np.exp(np.clip(output[..., 0], low, high)))
+
+    def score(
+        self,
+        record: task.Example,
+        condition: str,
+        given: Any,
+        output: Any,
+        protocol: str,
+    ) -> task.Row:
+        """Returns the errors of one image.
+
+        Args:
+            record: the image, with its `depth`.
+            condition: there is only one.
+            given: what the network saw.
+            output: what it gave.
+            protocol: one of `protocols`.
+
+        Returns:
+            rel, rms and delta1 of this image, unless it has no valid depth, and
+            `protocols`: for each what `depth_protocols.rows` gives.
+        """
+        found = self.predicted(given, output)
+        rows = depth_protocols.rows(
+            found.depth,
+            _truth(record),
+            self._names(protocol),
+            deviation=found.deviation,
+            has_edges=self.has_edges,
+        )
+        return {**depth_protocols.own(rows[protocol]), "protocols": rows}
+
+    def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
+        """Returns the scores of a set under the protocol of the evaluation.
+
+        Args:
+            rows: what `score` gave.
+
+        Returns:
+            Every metric as NAME_image, the mean over images, and NAME_pooled, over all
+            pixels at once; and how many images count.
+        """
+        return next(iter(_summaries(rows).values()))
+
+    def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
+        """Returns every score under every protocol, with confidence intervals.
+
+        Args:
+            rows: what `score` gave.
+
+        Returns:
+            "protocols": one line for each protocol and score.
+        """
+        bounds = depth_protocols.intervals([row["protocols"] for row in rows])
+        lines = [
+            (name, score, value, *bounds[name].get(score, (np.nan, np.nan)))
+            for name, scores in _summaries(rows).items()
+            for score, value in scores.items()
+        ]
+        header = ("protocol", "score", "value", "95% from", "95% to")
+        return {"protocols": task.Table(header, tuple(lines))}
+
+    def panel(
+        self,
+        record: task.Example,
+        condition: str,
+        given: Any,
+        output: Any,
+        row: task.Row,
+        protocol: str,
+    ) -> np.ndarray:
+        """Returns image, true depth, predicted depth, error and deviation.
+
+        Args:
+            record: the image.
+            condition: there is only one.
+            given: what the network saw.
+            output: what it gave.
+            row: what `score` gave.
+            protocol: one of `protocols`.
+
+        Returns:
+            uint8 [h, w, 3].
+        """
+        found, truth = self.predicted(given, output), _truth(record)
+        rules = depth_protocols.PROTOCOLS[protocol]
+        spread = found.deviation
+        caption = "no valid depth"
+        if "rel" in row:
+            caption = f"rel {row['rel']:.3f}, rms {row['rms']:.2f} m"
+        return depth_maps.panel(
+            record["image"],
+            truth,
+            rules.clamped(depth_protocols.resized(found.depth, truth.shape)),
+            depth_files.has_depth(truth),
+            deviation=spread
+            if spread is None
+            else depth_protocols.resized(spread, truth.shape),
+            title=str(record["id"]),
+            caption=caption,
+        )
+
+    def request(
+        self, image: np.ndarray, options: Mapping[str, Any]
+    ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
+        """Returns what the network sees of a photograph, and how its depth is read.
+
+        Args:
+            image: float32 [h, w, 1 or 3] in [0, 1].
+            options: none are known.
+
+        Returns:
+            One view, and the function that gives depth as colours with a bar in metres,
+            "depth" float32 [h, w] in metres, and "deviation", metres, where the network
+            has one.
+
+        Raises:
+            UserError: an option.
+        """
+        for name in options:
+            raise errors.UserError(
+                f"Weights for depth have no option {name!r}. Leave it out."
+            )
+        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+        levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
+
+        def finish(outputs: list[Any]) -> answer.Shown:
+            found = self.predicted(given, outputs[0])
+            size = levels.shape[:2]
+            depth = depth_protocols.resized(found.depth, size).astype(np.float32)
+            maps = {"depth": depth}
+            if found.deviation is not None:
+                spread = depth_protocols.resized(found.deviation, size)
+                maps["deviation"] = (depth * spread).astype(np.float32)
+            least, most = float(depth.min()), float(depth.max())
+            most = most if most > least else 1.01 * least
+            scale = {"least": least, "most": most, "is_log": True}
+            colours = depth_maps.colours(depth, None, **scale)
+            return answer.Shown(depth_maps.with_bar(colours, **scale), maps)
+
+        return [given], finish
+
+    def _size(self, image: np.ndarray) -> tuple[int, int]:
+        return tuple(self.size) or image.shape[:2]
+
+    def _names(self, protocol: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((protocol, *self.also)))
+
+
+def _truth(record: task.Example) -> np.ndarray:
+    depth = record["depth"]
+    return np.where(depth_files.has_depth(depth), depth, 0)
+
+
+def _summaries(rows: Sequence[task.Row]) -> dict[str, dict[str, float]]:
+    return depth_protocols.summary([row["protocols"] for row in rows])

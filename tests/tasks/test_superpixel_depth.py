@@ -1,0 +1,233 @@
+"""Depth of superpixels: what the network is given, the likelihood, the way back."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dpjax import config, errors
+from dpjax.data.superpixels import cache, front_end
+from dpjax.models import dcnf
+from dpjax.tasks import superpixel_depth
+
+SIZE = (64, 96)
+DATA = config.Data(("x",), ("y",), crop=SIZE, batch_size=2)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def task_of(**changes):
+    return superpixel_depth.SuperpixelDepth(
+        **{
+            "size": SIZE,
+            "superpixels": front_end.Settings(size=8),
+            "mirror": False,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def record(photo):
+    metres = (1 + photo.mean(-1) / 64).astype(np.float32)
+    return {"image": photo, "depth": metres, "id": "chelsea", "source": "x:train"}
+
+
+def batch_of(task, record, count=2):
+    examples = [
+        task.train_example(record, np.random.default_rng([1, i]), DATA)
+        for i in range(count)
+    ]
+    batch = {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+    batch["valid"] = np.ones(count, bool)
+    batch["position"] = np.arange(count, dtype=np.int32)
+    return batch
+
+
+def test_batches_are_as_planned_and_as_the_network_wants_them(record):
+    task = task_of()
+    batch = batch_of(task, record)
+    planned = task.batch_spec(DATA, 2)
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == {
+        k: (v.shape, v.dtype) for k, v in planned.items()
+    }
+    inputs, _ = task.inputs(batch, None, DATA)
+    wanted = dcnf.Dcnf(unary=None).example_inputs()
+    assert {k: (v.ndim, v.dtype) for k, v in inputs.items()} == {
+        k: (v.ndim, v.dtype) for k, v in wanted.items()
+    }
+    given = task.evaluation_input(record, "", "all_pixels")
+    assert {k: (v.ndim + 1, v.dtype) for k, v in given.items()} == {
+        k: (v.ndim, v.dtype) for k, v in wanted.items()
+    }
+    np.testing.assert_array_equal(given["regions"], batch["regions"][0])
+
+
+def test_an_image_is_cut_once(record, monkeypatch):
+    task = task_of()
+    first = task.evaluation_input(record, "", "all_pixels")
+    assert len(list(cache.default_folder().iterdir())) == 1
+
+    def refuse(*_):
+        raise AssertionError("cut again")
+
+    monkeypatch.setattr(front_end, "compute", refuse)
+    second = task.evaluation_input(record, "", "all_pixels")
+    np.testing.assert_array_equal(first["similarities"], second["similarities"])
+
+
+def test_mirrored_images_have_mirrored_depth(record):
+    plain = batch_of(task_of(target="mean"), record, 1)
+    mirrored = task_of(mirror=True, target="mean")
+    seen = [
+        mirrored.train_example(record, np.random.default_rng(i), DATA) for i in range(8)
+    ]
+    turned = [e for e in seen if not np.array_equal(e["image"], plain["image"][0])]
+    assert 0 < len(turned) < 8
+    np.testing.assert_array_equal(turned[0]["image"], plain["image"][0][:, ::-1])
+    # Nearly the same superpixels, so the same depths on average.
+    means = [
+        e["log_depth"][e["labelled"]].mean()
+        for e in (turned[0], {k: v[0] for k, v in plain.items()})
+    ]
+    assert means[0] == pytest.approx(means[1], abs=0.02)
+
+
+def _outputs(batch, seed=0, tau=3.0):
+    rng = np.random.default_rng(seed)
+    valid = batch["region_valid"]
+    return {
+        "unary": np.where(valid, rng.random(valid.shape), 0).astype(np.float32),
+        "mean": np.where(valid, rng.random(valid.shape), 0).astype(np.float32),
+        "edge_weights": (5 * batch["similarities"].sum(-1)).astype(np.float32),
+        "tau": np.full(len(valid), tau, np.float32),
+    }
+
+
+def test_the_loss_is_the_exact_likelihood_of_labelled_superpixels(record):
+    task = task_of(depth_range=(0.8, 6.0))
+    batch = batch_of(task, record)
+    batch["labelled"][1, ::3] = False
+    outputs = _outputs(batch)
+    total, count = task.loss_terms(
+        {k: jnp.asarray(v) for k, v in outputs.items()}, batch
+    )["loss"]
+    low, high = np.log([0.8, 6.0])
+    for b in range(2):
+        n = int(batch["region_valid"][b].sum())
+        a = np.eye(n)
+        for (p, q), r in zip(
+            batch["edges"][b],
+            outputs["edge_weights"][b].astype(np.float64),
+            strict=True,
+        ):
+            if p != q:
+                a[p, p] += r
+                a[q, q] += r
+                a[p, q] -= r
+                a[q, p] -= r
+        known = batch["labelled"][b, :n]
+        y = (batch["log_depth"][b, :n].astype(np.float64) - low) / (high - low)
+        mean = np.linalg.solve(a, outputs["unary"][b, :n].astype(np.float64))
+        # A marginal of a Gaussian is the Gaussian of a part of its covariance.
+        covariance = np.linalg.inv(a)[np.ix_(known, known)] / (2 * 3.0)
+        r = (y - mean)[known]
+        wanted = 0.5 * (
+            r @ np.linalg.solve(covariance, r)
+            + np.linalg.slogdet(2 * np.pi * covariance)[1]
+        )
+        assert count[b] == known.sum()
+        assert total[b] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_without_a_crf_the_loss_is_the_square_error(record):
+    task = task_of()
+    batch = batch_of(task, record)
+    batch["valid"][1] = False
+    outputs = {k: jnp.asarray(_outputs(batch)[k]) for k in ("unary", "mean")}
+    total, count = task.loss_terms(outputs, batch)["loss"]
+    low, high = np.log(task.depth_range)
+    y = (batch["log_depth"][0] - low) / (high - low)
+    known = batch["labelled"][0]
+    wanted = ((np.asarray(outputs["unary"][0]) - y)[known] ** 2).sum()
+    assert total[0] == pytest.approx(wanted, rel=1e-4)
+    np.testing.assert_array_equal(count, [known.sum(), 0])
+    assert total[1] == 0
+
+
+def test_sparse_depth_labels_few_superpixels_and_none_is_no_loss(record):
+    sparse = {**record, "depth": np.zeros_like(record["depth"])}
+    sparse["depth"][150, 200] = 2.0
+    task = task_of(target="median")
+    assert batch_of(task, sparse)["labelled"].sum(1).max() <= 1
+    empty = {**record, "depth": np.zeros_like(record["depth"])}
+    batch = batch_of(task, empty)
+    outputs = {k: jnp.asarray(v) for k, v in _outputs(batch).items()}
+    total, count = task.loss_terms(outputs, batch)["loss"]
+    np.testing.assert_array_equal(total, [0, 0])
+    np.testing.assert_array_equal(count, [0, 0])
+
+
+def test_answers_are_metres_and_deviations_of_logarithms_by_superpixel(record):
+    task = task_of(depth_range=(0.5, 8.0), limits=(0.1, 100.0))
+    given = task.evaluation_input(record, "", "all_pixels")
+    count = len(given["region_valid"])
+    rng = np.random.default_rng(0)
+    output = {
+        "mean": rng.uniform(-0.2, 1.2, count).astype(np.float32),
+        "deviation": rng.random(count).astype(np.float32),
+    }
+    found = task.predicted(given, output)
+    wanted = 0.5 * 16 ** np.clip(output["mean"], 0, 1)
+    np.testing.assert_allclose(found.depth, wanted[given["regions"]], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.deviation, np.log(16) * output["deviation"][given["regions"]], rtol=1e-5
+    )
+    assert task.predicted(given, {"mean": output["mean"]}).deviation is None
+
+
+def test_a_photograph_is_answered_with_its_deviation_in_metres(photo):
+    task = task_of(back_projection="guided")
+    (given,), finish = task.request(photo.astype(np.float32) / 255, {})
+    count = len(given["region_valid"])
+    output = {
+        "mean": np.linspace(0, 1, count, dtype=np.float32),
+        "deviation": np.full(count, 0.1, np.float32),
+    }
+    maps = finish([output]).maps
+    assert set(maps) == {"depth", "deviation"}
+    ratio = maps["deviation"] / maps["depth"]
+    np.testing.assert_allclose(ratio, 0.1 * np.log(20), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": (32, 32)}, r"task.size must be data.crop, \(64, 96\)"),
+        ({"zooms": (1.0, 2.0)}, "task.zooms must be 1 and 1"),
+        ({"depth_range": (2.0, 1.0)}, "task.depth_range must be rising"),
+        ({"superpixels": front_end.Settings(size=1)}, "there is room for 1024"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, message):
+    task = task_of(**changes)
+    run = config.Experiment(
+        task=task,
+        model=config.Model("dcnf_fcsp"),
+        data=DATA,
+        optim=config.Optim(),
+        evaluation=config.Evaluation("all_pixels"),
+        record=config.Record(),
+        total_steps=10,
+    )
+    with pytest.raises(errors.UserError, match=message):
+        task.check(run)
+    if changes.get("size"):
+        other = dataclasses.replace(run, task=task_of())
+        other = dataclasses.replace(other, model=config.Model("fcrn_resnet50"))
+        with pytest.raises(errors.UserError, match="a network over superpixels"):
+            other.task.check(other)
