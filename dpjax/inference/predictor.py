@@ -24,7 +24,6 @@ _HOST_BYTES = 36
 _ENLARGING_HOST_BYTES = 56
 # Noise reaches beyond [0, 1]; values out here come from another range, such as 0..255.
 _PLAUSIBLE = (-1.0, 2.0)
-_PROBE = 8  # side of the picture that tells how much larger a result is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Predictor:
             UserError: no such file, an unknown option, or too large for the memory.
             DataError: a file that cannot be decoded.
         """
-        self._enlargement(options)  # a wrong one is told before a large file is decoded
+        self.task.enlargement(options)  # a wrong one is told before decoding
         return pictures.read(path, memory_bytes=self._host_budget())
 
     def __call__(
@@ -160,7 +159,7 @@ class Predictor:
         """
         if isinstance(image, (str, os.PathLike)):
             image = self.read(image, **options)
-        enlarged = self._enlargement(options)
+        enlarged = self.task.enlargement(options)
         if isinstance(image, pictures.Picture):
             dtype, has_axis = image.pixels.dtype, image.pixels.shape[-1] == 3
             values, alpha = _unit(image.pixels), image.alpha
@@ -198,13 +197,6 @@ class Predictor:
     def compilations(self) -> int:
         """Number of compiled programs used so far."""
         return self._engine.compilations
-
-    def _enlargement(self, options: Mapping[str, Any]) -> int:
-        probe = np.zeros((_PROBE, _PROBE, 3), np.float32)
-        inputs, _ = self.task.request(probe, options)
-        if self.task.answers_in_words:
-            return 1
-        return max(1, inputs[0].shape[0] // _PROBE)
 
     def _host_budget(self) -> int:
         if self.memory_bytes is not None:

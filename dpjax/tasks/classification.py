@@ -394,10 +394,7 @@ class Classification(class_names.NamingTask):
         Raises:
             UserError: an option.
         """
-        for name in options:
-            raise errors.UserError(
-                f"Weights for classification have no option {name!r}. Leave it out."
-            )
+        self.enlargement(options)
         levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         levels = np.broadcast_to(levels, (*levels.shape[:2], 3))
         record = {"image": levels}

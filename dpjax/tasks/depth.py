@@ -384,10 +384,7 @@ class Depth(task.Task):
         Raises:
             UserError: an option.
         """
-        for name in options:
-            raise errors.UserError(
-                f"Weights for depth have no option {name!r}. Leave it out."
-            )
+        self.enlargement(options)
         levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
         given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)

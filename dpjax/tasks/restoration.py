@@ -416,6 +416,23 @@ class Restoration(task.Task):
         ]
         return panels.compose(parts, title=f"{record['id']}  {condition}")
 
+    def enlargement(self, options: Mapping[str, Any]) -> int:
+        """Returns the factor of super-resolution.
+
+        Args:
+            options: {"scale": s}, or nothing.
+
+        Returns:
+            1 for weights that do not enlarge.
+
+        Raises:
+            UserError: an option that these weights do not know.
+        """
+        for name in options:
+            if name != "scale":
+                raise errors.unknown_name("option of restoration", name, ["scale"])
+        return self._scale(options.get("scale"))
+
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
@@ -435,10 +452,7 @@ class Restoration(task.Task):
         Raises:
             UserError: an option that these weights do not know.
         """
-        for name in options:
-            if name != "scale":
-                raise errors.unknown_name("option of restoration", name, ["scale"])
-        scale = self._scale(options.get("scale"))
+        scale = self.enlargement(options)
         if scale > 1:
             image = resize.imresize(image.astype(np.float64), scale=float(scale))
             image = image.astype(np.float32)

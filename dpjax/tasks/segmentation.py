@@ -403,10 +403,7 @@ class Segmentation(class_names.NamingTask):
         Raises:
             UserError: an option.
         """
-        for name in options:
-            raise errors.UserError(
-                f"Weights for segmentation have no option {name!r}. Leave it out."
-            )
+        self.enlargement(options)
         levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
         views = self.evaluation_input({"image": levels}, "", _PREDICTS)

@@ -269,6 +269,26 @@ class Task:
         """
         raise NotImplementedError
 
+    def enlargement(self, options: Mapping[str, Any]) -> int:
+        """Returns how many times as high and wide as the picture a result will be.
+
+        Asked before a large file is decoded, so that wrong options are told at once.
+
+        Args:
+            options: what the user asked for, such as {"scale": 3}.
+
+        Returns:
+            1 unless the task enlarges.
+
+        Raises:
+            UserError: an option this task or its weights do not know.
+        """
+        for name in options:
+            raise errors.UserError(
+                f"Weights for {self.kind} have no option {name!r}. Leave it out."
+            )
+        return 1
+
     def request(
         self, image: np.ndarray, options: Mapping[str, Any]
     ) -> tuple[

@@ -230,7 +230,7 @@ def _convert(array: np.ndarray, target: str, shape: Sequence[int]) -> np.ndarray
             array = array.reshape(wanted, given, rows, columns).transpose(2, 3, 1, 0)
         elif array.ndim == 2:
             array = array.T
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
 
 
 def _folders(missing: Sequence[str]) -> str:

@@ -75,7 +75,7 @@ def save(
             f"{path.with_suffix('.safetensors').name}."
         )
     arrays = {
-        name: np.ascontiguousarray(_narrow(name, np.asarray(value), half))
+        name: np.asarray(_narrow(name, np.asarray(value), half), order="C")
         for name, value in traverse_util.flatten_dict(variables, sep="/").items()
     }
     stored = sorted({str(a.dtype) for a in arrays.values()})

@@ -329,3 +329,11 @@ def test_skipped_layers_keep_their_fresh_values(network):
     for name, layer in merged["params"].items():
         source = fresh if name in ("conv1", "deconv5") else variables
         np.testing.assert_array_equal(layer["kernel"], source["params"][name]["kernel"])
+
+
+def test_a_parameter_that_is_one_number_stays_one(tmp_path):
+    path = tmp_path / "scale.safetensors"
+    store.save(path, {"params": {"log_tau": np.float32(1.5)}}, {})
+    found = store.load(path).variables["params"]["log_tau"]
+    assert found.shape == ()
+    assert found == 1.5
