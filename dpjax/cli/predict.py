@@ -7,6 +7,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from dpjax import config, errors
@@ -29,7 +30,8 @@ class Options:
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
         map: write this map of the result instead of a picture of it, such as "labels"
-            of weights for segmentation: a .png whose grey levels are the classes.
+            of weights for segmentation: a .png whose grey levels are the classes; or
+            "depth" of weights for depth: metres, in a .npy or .tif.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.
@@ -150,7 +152,8 @@ def _one_file(options: Options) -> list[tuple[Path, Path]]:
     target = options.output
     if target.is_dir():
         target = target / options.source.with_suffix(".png").name
-    pictures.check_suffix(target)
+    check = pictures.check_map_suffix if options.map else pictures.check_suffix
+    check(target)
     if target.exists() and target.samefile(options.source):
         raise errors.UserError(
             f"{target} is the input; it would be overwritten. Name another output."
@@ -199,6 +202,8 @@ def _run(
         result, target = pair
         if isinstance(result, errors.DpjaxError):
             raise result
+        if options.map and np.issubdtype(result.maps[options.map].dtype, np.floating):
+            target = target.with_suffix(".npy")
         result.save(target, options.map)
         return result.exact
 

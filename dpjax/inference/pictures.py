@@ -18,6 +18,7 @@ from dpjax.data import image_files
 
 # What each file type can hold; more is reduced when writing.
 _DEEP = (".png", ".tif", ".tiff")
+_ARRAY = ".npy"
 _TRANSPARENT = (*_DEEP, ".webp")
 SUFFIXES = (*_TRANSPARENT, ".jpg", ".jpeg", ".bmp", ".ppm")
 _JPEG_QUALITY = 95
@@ -138,19 +139,46 @@ def check_suffix(path: str | os.PathLike) -> str:
     return suffix
 
 
-def check_map_suffix(path: str | os.PathLike) -> None:
+def write_map(path: str | os.PathLike, values: np.ndarray) -> None:
+    """Writes a map with every number it has, completely or not at all.
+
+    Args:
+        path: ends in .npy or .tif, or in .png for whole numbers; its folder is made.
+        values: uint8, uint16 or float32, [h, w].
+
+    Raises:
+        UserError: an ending that does not keep the numbers.
+        StorageError: the place cannot be written.
+    """
+    check_map_suffix(path, values.dtype)
+    if pathlib.Path(path).suffix.lower() == _ARRAY:
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        storage.replace(path, buffer.getvalue())
+    else:
+        write(path, values[..., None])
+
+
+def check_map_suffix(path: str | os.PathLike, dtype: np.dtype | None = None) -> None:
     """Raises unless a file of this name keeps every number of a map.
 
     Args:
         path: where a map is to go.
+        dtype: of its numbers; None if that is not known yet.
 
     Raises:
-        UserError: the ending of a lossy format, or of one with 8 bits only.
+        UserError: the ending of a lossy format, or of one with 8 bits only, or of
+            whole numbers for others.
     """
+    endings = [_ARRAY, *_DEEP]
+    kind = "Maps"
+    if dtype is not None and np.issubdtype(dtype, np.floating):
+        endings.remove(".png")
+        kind = "Maps of fractions"
     suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in _DEEP:
+    if suffix not in endings:
         raise errors.UserError(
-            f"Maps are written as {' or '.join(sorted(_DEEP))}, which keep their "
+            f"{kind} are written as {' or '.join(sorted(endings))}, which keep their "
             f"numbers; got {os.fspath(path)!r}. Change the ending."
         )
 

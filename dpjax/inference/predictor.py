@@ -52,7 +52,8 @@ class Result:
 
         Args:
             path: ends in .png, .tif, .webp, .jpg, .bmp or .ppm; 16 bits need the first
-                two, transparency the first three; a map needs .png or .tif.
+                two, transparency the first three.  A map goes to .npy or .tif, one of
+                whole numbers also to .png.
             name: of a map; None for the picture.
 
         Raises:
@@ -62,8 +63,7 @@ class Result:
         if name is not None:
             if name not in self.maps:
                 raise errors.unknown_name("map of this result", name, self.maps)
-            pictures.check_map_suffix(path)
-            pictures.write(path, self.maps[name][..., None], None)
+            pictures.write_map(path, self.maps[name])
             return
         image = self.image if self.image.ndim == 3 else self.image[..., None]
         alpha = image[..., self.channels :]

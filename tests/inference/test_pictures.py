@@ -192,3 +192,29 @@ def test_a_failed_write_leaves_nothing(tmp_path, small, monkeypatch):
     with pytest.raises(errors.StorageError, match=r"a\.png: No space left"):
         pictures.write(tmp_path / "a.png", small)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", [".npy", ".tif"])
+def test_maps_of_fractions_keep_every_bit(tmp_path, ending):
+    values = np.random.default_rng(0).random((5, 7), np.float32) * 80
+    path = tmp_path / f"depth{ending}"
+    pictures.write_map(path, values)
+    if ending == ".npy":
+        found = np.load(path, allow_pickle=False)
+    else:
+        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, values)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "message"),
+    [
+        ("depth.png", np.float32, "fractions are written as .npy or .tif or .tiff"),
+        ("labels.jpg", np.uint8, "keep their numbers"),
+    ],
+)
+def test_maps_are_not_written_where_they_would_lose(tmp_path, name, dtype, message):
+    with pytest.raises(errors.UserError, match=message):
+        pictures.write_map(tmp_path / name, np.zeros((2, 2), dtype))
+    assert not list(tmp_path.iterdir())
