@@ -29,6 +29,7 @@ class SuperpixelDepth(depth.Depth):
     """Depth maps made of superpixels.
 
     Attributes:
+        zooms: 1 and 1: images are cut up as a whole.
         superpixels: how images are cut, after they have `size`.
         target: which depth of a superpixel is learned; see `targets.log_depths`.
         back_projection: from superpixels to pixels; "none", "colorize" or "guided".
