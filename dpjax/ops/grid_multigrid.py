@@ -43,7 +43,7 @@ def solve(
         max_iterations: or after this many.
 
     Returns:
-        [h, w], and an int32.
+        [h, w], NaN if b is not finite, and an int32.
     """
     height, width = b.shape
     grids = _hierarchy(grid)
@@ -69,6 +69,8 @@ def solve(
     z = precondition(b)
     start = (jnp.zeros_like(b), b, z, _dot(b, z), jnp.int32(0))
     x, *_, count = lax.while_loop(goes_on, iterate, start)
+    # Comparisons with NaN end the loop, and leave x at 0.
+    x = jnp.where(jnp.isfinite(enough), x, jnp.nan)
     return x[:height, :width], count
 
 

@@ -271,20 +271,21 @@ def test_holes_are_filled_from_what_surrounds_them():
     size = (24, 30)
     right, down = random_weights(size)
     is_known = np.random.default_rng(10).random(size) < 0.1
+    unary = np.where(is_known, 2.0, 0.0)
     z = np.where(is_known, random_maps(*size), np.nan)
 
     def fill(right, down, unary, z):
         precision = crf_grid.from_weights(right, down, unary=unary)
         return precision.mean(z, tolerance=1e-13)
 
-    found = double(fill)(right, down, is_known, z)
-    matrix = dense_matrix(right, down, is_known)
-    want = np.linalg.solve(matrix, np.where(is_known, z, 0).ravel())
+    found = double(fill)(right, down, unary, z)
+    matrix = dense_matrix(right, down, unary)
+    want = np.linalg.solve(matrix, np.where(is_known, 2 * z, 0).ravel())
     np.testing.assert_allclose(found.ravel(), want, rtol=1e-9, atol=1e-9)
     known = z[is_known]
     assert known.min() < found.min() < found.max() < known.max()
     slope = double(jax.grad(lambda *given: fill(*given).sum(), argnums=3))
-    of_z = slope(right, down, is_known.astype(float), z)
+    of_z = slope(right, down, unary, z)
     # A constant more everywhere is a constant more in every hole.
     np.testing.assert_allclose(of_z.sum(), z.size)
     assert not of_z[~is_known].any()
@@ -371,6 +372,15 @@ def test_iterations_end_where_they_are_told_to():
     assert missing[0] > 1e-2
     assert 1e-4 < missing[1] < 1e-2
     assert 1e-9 < missing[2] < 1e-6
+
+
+def test_what_is_not_finite_is_not_hidden():
+    right, down = random_weights((13, 22), (3,))
+    b = random_maps(3, 13, 22)
+    b[1, 3, 4], b[2, 0, 0] = np.nan, np.inf
+    found, _ = double(counted)(right, down, b)
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1:]).all()
 
 
 def test_wrong_shapes_are_refused():
