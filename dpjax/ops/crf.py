@@ -55,6 +55,9 @@ class Precision(Protocol):
 
         Returns:
             [..., n].
+
+        Raises:
+            UserError: another shape.
         """
 
     def solve(self, x: jax.Array) -> jax.Array:
@@ -65,6 +68,9 @@ class Precision(Protocol):
 
         Returns:
             [..., n].
+
+        Raises:
+            UserError: another shape.
         """
 
     def quadratic(self, x: jax.Array) -> jax.Array:
@@ -75,6 +81,9 @@ class Precision(Protocol):
 
         Returns:
             [...].
+
+        Raises:
+            UserError: another shape.
         """
 
     def log_determinant(self) -> jax.Array:
@@ -100,6 +109,9 @@ class Precision(Protocol):
         Returns:
             A with the rows and columns of the other nodes replaced by the unit
             matrix's: m A m + diag(1 - m).
+
+        Raises:
+            UserError: another shape.
         """
 
 

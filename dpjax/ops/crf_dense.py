@@ -1,16 +1,14 @@
 """Precisions of Gaussian CRFs on graphs of some hundred nodes, factorised.
 
-A = I + sum_e R_e d_e d_e' with d_e = e_p - e_q is factorised once, A = L L', for
-solutions, the determinant and what their slopes need:
+A = I + sum_e R_e d_e d_e' with d_e = e_p - e_q is factorised, A = L L'.  With W = L^-1,
 
-    d(A^-1 x) / dR_e = -A^-1 d_e (d_e'A^-1 x),
-    d log|A| / dR_e  = d_e'A^-1 d_e = |L^-1 d_e|^2
-                     = (A^-1)_pp + (A^-1)_qq - 2 (A^-1)_pq,
+    A^-1 x = W'W x,                    d(A^-1 x) / dR_e = -A^-1 d_e (d_e'A^-1 x),
+    log|A| = -2 sum_p log W_pp,        d log|A| / dR_e  = d_e'A^-1 d_e = |W d_e|^2.
 
-the edge's effective resistance when A is read as a network of conductances, each node
-being connected to the ground by a conductance of 1.  So the slope takes L^-1 and the
-differences of its columns, and no pass back through the factorisation.  In float32
-these differences are accurate where those of the three entries of A^-1 cancel.
+The last is (A^-1)_pp + (A^-1)_qq - 2 (A^-1)_pq, the effective resistance of the edge if
+A is read as a network in which each node is connected to the ground by a conductance of
+1.  So the slope takes differences of columns of W, and no pass back through the
+factorisation; in float32 they are accurate where entries of A^-1 would cancel.
 
 Node n, one past the last, stands for the ground: an edge that ends there has d_e = e_p,
 and an edge that ends there on both sides is none.  With it the diagonal of A^-1 is a
@@ -19,11 +17,11 @@ graph with the others connected to the ground.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
+from typing import Self
 
 import jax
-from jax import lax
+from jax import custom_batching, lax
 from jax import numpy as jnp
 
 from dpjax import errors
@@ -39,13 +37,13 @@ class DensePrecision(crf.Precision):
         edges: both ends of each edge, n for the ground, int32 [..., e, 2].
         weights: R of each edge, float32 or float64 [..., e].
         valid: False for nodes that are padding, bool [..., n].
-        factor: L, which carries no gradient, [..., n, n].
+        inverse_factor: W, which carries no gradient, [..., n, n].
     """
 
     edges: jax.Array
     weights: jax.Array
     valid: jax.Array
-    factor: jax.Array
+    inverse_factor: jax.Array
 
     node_axes = 1
 
@@ -55,19 +53,20 @@ class DensePrecision(crf.Precision):
         return self.weights.dtype
 
     def times(self, x: jax.Array) -> jax.Array:
-        x = jnp.asarray(x, self.dtype)
-        return self._for_each(_times)(self.edges, self.weights, x)
+        return self._for_each(_times)(self.edges, self.weights, self._checked(x))
 
     def solve(self, x: jax.Array) -> jax.Array:
         def solve(_, x):
-            given = (self.factor, self.edges, self.weights, x)
-            return _one_by_one(_solution, self.valid.ndim - 1)(*given)
+            found = self._nearly_solve(x)
+            # In float32 the diagonal, 1 + sum R, loses most of the 1 where R is large,
+            # and with it the mean of the solution.  The edges tell what is missing.
+            return found + self._nearly_solve(x - self.times(found))
 
-        x = jnp.asarray(x, self.dtype)
+        x = self._checked(x)
         return lax.custom_linear_solve(self.times, x, solve, symmetric=True)
 
     def quadratic(self, x: jax.Array) -> jax.Array:
-        x = jnp.asarray(x, self.dtype)
+        x = self._checked(x)
         steps = self._for_each(_differences)(x, self.edges)
         return (x * x).sum(-1) + (self.weights * steps * steps).sum(-1)
 
@@ -80,14 +79,27 @@ class DensePrecision(crf.Precision):
         pairs = jnp.broadcast_to(to_ground, (*self.valid.shape, 2))
         return _resistances(self, pairs)
 
-    def restricted(self, nodes: jax.Array) -> "DensePrecision":
+    def restricted(self, nodes: jax.Array) -> Self:
         def one(edges, nodes):
             count = nodes.shape[0]
             stay = nodes.at[edges].get(mode="fill", fill_value=False)
             return jnp.where(stay, edges, count)
 
-        edges = self._for_each(one)(self.edges, nodes)
+        edges = self._for_each(one)(self.edges, self._checked(nodes, bool))
         return _factorised(edges, self.weights, self.valid)
+
+    def _nearly_solve(self, x):
+        for sums in ("...ij,...j->...i", "...ji,...j->...i"):
+            x = jnp.einsum(sums, self.inverse_factor, x, precision="highest")
+        return x
+
+    def _checked(self, x, dtype=None):
+        if jnp.shape(x) != self.valid.shape:
+            raise errors.UserError(
+                f"These graphs want an array {list(self.valid.shape)}, as their nodes "
+                f"are, got {list(jnp.shape(x))}."
+            )
+        return jnp.asarray(x, dtype or self.dtype)
 
     def _for_each(self, function: Callable) -> Callable:
         return _vmap(function, self.valid.ndim - 1)
@@ -159,39 +171,32 @@ def _factorised(edges, weights, valid):
         a = jnp.eye(nodes, dtype=weights.dtype)
         for end in (low, high):
             a = a.at[end, end].add(weights, mode="drop")
-        return cholesky.factor(a.at[high, low].add(-weights, mode="drop"))
+        return cholesky.inverse_factor(a.at[high, low].add(-weights, mode="drop"))
 
     # Solutions and determinants know their slopes; there is none through the factor.
-    factor = _one_by_one(one, valid.ndim - 1)(edges, lax.stop_gradient(weights))
-    return DensePrecision(edges, weights, valid, factor)
+    held = lax.stop_gradient(weights)
+    w = _for_each_graph(one, valid.ndim - 1)(edges, held)
+    return DensePrecision(edges, weights, valid, w)
 
 
-def _one_by_one(function, axes):
-    """For each graph; on processors in turns, so that a matrix stays in the cache."""
-    in_turns = function
-    for _ in range(axes):
-        in_turns = functools.partial(_map, in_turns)
+def _for_each_graph(function, axes):
+    """The function over batch axes; on processors one graph after the other.
+
+    Its matrices stay in the cache then.  And LAPACK is called with single matrices:
+    with several, each of its calls waits for a thread of the pool that it runs on, so
+    as many calls as there are threads wait for ever (jaxlib 0.10.2).  Therefore `vmap`
+    around everything has to take turns, too.
+    """
+    in_turns = custom_batching.sequential_vmap(function)
     return lambda *arrays: lax.platform_dependent(
-        *arrays, cpu=in_turns, default=_vmap(function, axes)
+        *arrays, cpu=_vmap(in_turns, axes), default=_vmap(function, axes)
     )
-
-
-def _map(function, *arrays):
-    return lax.map(lambda given: function(*given), arrays)
 
 
 def _vmap(function, axes):
     for _ in range(axes):
         function = jax.vmap(function)
     return function
-
-
-def _solution(factor, edges, weights, x):
-    found = jax.scipy.linalg.cho_solve((factor, True), x)
-    # In float32 the diagonal, 1 + sum R, loses most of the 1 where R is large, and with
-    # it the mean of the solution.  What is missing is told by the edges, which keep it.
-    missing = x - _times(edges, weights, found)
-    return found + jax.scipy.linalg.cho_solve((factor, True), missing)
 
 
 def _times(edges, weights, x):
@@ -209,8 +214,8 @@ def _differences(x, edges):
 
 @jax.custom_jvp
 def _log_determinant(precision):
-    diagonal = jnp.diagonal(precision.factor, axis1=-2, axis2=-1)
-    return 2 * jnp.log(diagonal).sum(-1)
+    diagonal = jnp.diagonal(precision.inverse_factor, axis1=-2, axis2=-1)
+    return -2 * jnp.log(diagonal).sum(-1)
 
 
 @_log_determinant.defjvp
@@ -224,16 +229,17 @@ def _log_determinant_jvp(primals, tangents):
 def _resistances(precision, pairs):
     """(e_p - e_q)' A^-1 (e_p - e_q) of pairs of nodes, [..., k, 2] to [..., k]."""
 
-    def one(factor, pairs):
+    def one(w, pairs):
         # A column of zeros for the ground.  It also keeps XLA from reading the
-        # transposed matrix in place, with strides, which takes longer than the inverse.
-        columns = jnp.pad(cholesky.inverse(factor).T, ((0, 1), (0, 0)))
+        # transposed matrix in place, with strides, which takes several times as long.
+        columns = jnp.pad(w.T, ((0, 1), (0, 0)))
         p, q = (
             columns.at[pairs[:, end]].get(mode="promise_in_bounds") for end in (0, 1)
         )
         return ((p - q) ** 2).sum(-1)
 
-    return _one_by_one(one, precision.valid.ndim - 1)(precision.factor, pairs)
+    of_graphs = _for_each_graph(one, precision.valid.ndim - 1)
+    return of_graphs(precision.inverse_factor, pairs)
 
 
 @_resistances.defjvp

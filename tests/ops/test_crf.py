@@ -289,7 +289,7 @@ def test_padding_adds_nothing_whatever_is_in_it():
     valid = np.arange(nodes) < NODES
     wide = [np.concatenate([x, np.full(3, np.nan)]) for x in (y, z)]
     # An edge to padding, one to itself and two out of range.
-    more = [[2, NODES], [4, 4], [1, nodes], [-1, 3]]
+    more = [[2, NODES], [4, 4], [1, nodes], [-4, 3]]
     edges_too = np.concatenate([edges, more])
     similarities_too = np.concatenate([similarities, np.ones((4, FEATURES))])
 

@@ -1,6 +1,7 @@
 """Precisions of graphs as they are trained with: float32, large, on many devices."""
 
 import functools
+import re
 
 import jax
 import numpy as np
@@ -174,10 +175,17 @@ def test_without_edges_the_nodes_are_alone(nodes):
     np.testing.assert_allclose(deviations, np.sqrt(0.5), rtol=1e-6)
 
 
-def test_the_matrix_is_factorised_once_and_never_differentiated():
-    edges, *given = problem(100)
+def test_the_matrix_is_factorised_once_and_nothing_else_is_solved():
+    edges, *given = problem(60)
     text = jax.jit(jax.value_and_grad(nll, (1, 2, 3))).lower(edges, *given).as_text()
-    assert text.count("lapack_spotrf") == 1
+    assert re.findall(r"lapack_\w+", text) == ["lapack_spotrf_ffi"]
+
+
+def test_lapack_gets_single_matrices_which_cannot_wait_for_each_other():
+    shapes = r"@lapack_spotrf_ffi.* : \(tensor<([\dx]+)xf32>"
+    for function in (slopes, jax.vmap(slopes)):
+        text = jax.jit(function).lower(*batch()).as_text()
+        assert set(re.findall(shapes, text)) == {"20x20"}
 
 
 def test_slopes_take_less_memory_than_automatic_differentiation():
@@ -222,3 +230,11 @@ def test_graphs_that_cannot_be_are_refused(change, message):
     given = {"edges": np.zeros((5, 2), int), "weights": np.ones(5), "nodes": 4}
     with pytest.raises(errors.UserError, match=message):
         crf_dense.from_edges(**given | change)
+
+
+@pytest.mark.parametrize("name", ["times", "solve", "quadratic", "restricted"])
+def test_arrays_of_other_graphs_are_refused(name):
+    edges, weights, *_ = problem(9)
+    made = crf_dense.from_edges(edges, weights, 9)
+    with pytest.raises(errors.UserError, match=r"want an array \[9\].*got \[2, 9\]"):
+        getattr(made, name)(np.ones((2, 9)))
