@@ -34,9 +34,22 @@ def test_every_model_maps_images_to_images(name, options):
     assert module.halo == (module.receptive_field - 1) // 2
 
 
-def test_every_model_is_dense_or_a_classifier():
-    scorers = {*SEGMENTERS, *DEPTH}
+def test_every_model_is_of_a_known_kind():
+    scorers = {*SEGMENTERS, *DEPTH, *zoo.list_superpixel_networks()}
     assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES, *scorers}
+
+
+@pytest.mark.parametrize("name", zoo.list_superpixel_networks())
+def test_every_network_over_superpixels_says_a_depth_for_each(name):
+    module = zoo.create_module(name, compute_dtype="bfloat16")
+    example = zoo.example_input(module)
+    found, variables = jax.eval_shape(
+        module.init_with_output, jax.random.key(0), example
+    )
+    count = example["region_valid"].shape
+    assert found["mean"].shape == found["deviation"].shape == count
+    assert found["mean"].dtype == jnp.float32
+    assert {a.dtype for a in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize("name", BACKBONES)
