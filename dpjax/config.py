@@ -8,12 +8,13 @@ A config file returns an `Experiment`; `tyro` turns its fields into options
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from dpjax import errors
 
 ComputeDtype = Literal["float32", "bfloat16"]
+Rule = tuple[str, Any, str, Callable[[Any], bool]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,11 +255,26 @@ def check(experiment: Experiment) -> None:
             lambda v: v >= 1,
         ),
     )
-    for name, value, wanted, holds in rules:
+    check_rules(rules)
+
+
+def check_rules(rules: Iterable[Rule], prefix: str = "") -> None:
+    """Raises for the first value that breaks its rule.
+
+    Args:
+        rules: name of the field, its value, what it must be in words, and whether a
+            value is that.
+        prefix: of the names, such as "task.".
+
+    Raises:
+        UserError: a rule is broken; the option that changes the field is named.
+    """
+    for field, value, wanted, holds in rules:
         if not holds(value):
-            option = name.replace("_", "-")
+            name = prefix + field
             raise errors.UserError(
-                f"{name} must be {wanted}, got {value}. Change --{option}."
+                f"{name} must be {wanted}, got {value}. Change "
+                f"--{name.replace('_', '-')}."
             )
 
 

@@ -12,7 +12,12 @@ from dpjax.training import optimiser, parallel, state, step
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.py"))
 # A small one of each task: what differs between the two ways is no network's affair.
-BOTH_WAYS = ("rednet10_denoise", "wide_caltech20", "refinenet_lw_camvid")
+BOTH_WAYS = (
+    "rednet10_denoise",
+    "wide_caltech20",
+    "refinenet_lw_camvid",
+    "fcsp_small_nyudv2",
+)
 CASES = [
     pytest.param(path, how, id=f"{path.stem}-{how}")
     for path in CONFIGS

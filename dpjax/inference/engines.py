@@ -27,8 +27,8 @@ def open_engine(
     Args:
         module: the network.
         variables: its parameters and statistics.
-        memory_bytes: what a device may hold for one call, bytes; None as for
-            `windows.Engine`.
+        memory_bytes: what a device may hold for one call, bytes, of a network that can
+            be cut into windows; None as for `windows.Engine`.
         ensemble: average over the eight flips and rotations.
         devices: None takes all devices of this process.
 

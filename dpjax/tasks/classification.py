@@ -136,11 +136,7 @@ class Classification(class_names.NamingTask):
             ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
             ("lighting", self.lighting, "at least 0", lambda v: v >= 0),
         )
-        for name, value, wanted, holds in rules:
-            if not holds(value):
-                raise errors.UserError(
-                    f"task.{name} must be {wanted}, got {value}. Change --task.{name}."
-                )
+        config.check_rules(rules, "task.")
 
     def batch_spec(
         self, data: config.Data, batch_size: int

@@ -109,11 +109,7 @@ class Depth(task.Task):
             ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
             ("limits", self.limits, "rising, above 0", lambda v: 0 < v[0] < v[1]),
         )
-        for name, value, wanted, holds in rules:
-            if not holds(value):
-                raise errors.UserError(
-                    f"task.{name} must be {wanted}, got {value}. Change --task.{name}."
-                )
+        config.check_rules(rules, "task.")
 
     def with_records(self, opened: Sequence[sources.Source]) -> "Depth":
         """Returns this task.

@@ -110,13 +110,7 @@ class Segmentation(class_names.NamingTask):
             ("hard_least", self.hard_least, "at least 1", lambda v: v >= 1),
             ("window", self.window, "at least 32", lambda v: v >= 32),
         )
-        for name, value, wanted, holds in rules:
-            if not holds(value):
-                option = name.replace("_", "-")
-                raise errors.UserError(
-                    f"task.{name} must be {wanted}, got {value}. Change "
-                    f"--task.{option}."
-                )
+        config.check_rules(rules, "task.")
 
     def batch_spec(
         self, data: config.Data, batch_size: int

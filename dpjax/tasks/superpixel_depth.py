@@ -72,13 +72,7 @@ class SuperpixelDepth(depth.Depth):
                 lambda v: 0 < v[0] < v[1],
             ),
         )
-        for name, value, wanted, holds in rules:
-            if not holds(value):
-                option = name.replace("_", "-")
-                raise errors.UserError(
-                    f"task.{name} must be {wanted}; got {value}. Change "
-                    f"--task.{option}."
-                )
+        config.check_rules(rules, "task.")
         front_end.bucket(crop, self.superpixels, name="An image")
 
     def _check_model(self, model: config.Model) -> None:
