@@ -211,3 +211,19 @@ def test_gradients_reach_a_small_network(record):
     grads = jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"]))
     assert all(np.isfinite(g).all() for g in grads)
     assert sum(float(jnp.abs(g).max()) > 0 for g in grads) > 0.9 * len(grads)
+
+
+def test_records_without_depth_are_refused_by_name(record):
+    class Part(list):
+        name = "camvid:train"
+
+    class Opened(list):
+        def __init__(self, records):
+            super().__init__(records)
+            self.parts = [Part(records)]
+
+    task = depth.Depth()
+    assert task.with_records([Opened([record])]) is task
+    plain = {key: value for key, value in record.items() if key != "depth"}
+    with pytest.raises(errors.DataError, match="camvid:train has no depth"):
+        task.with_records([Opened([plain])])
