@@ -93,6 +93,11 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
+    if options.model in zoo.list_superpixel_networks():
+        raise errors.UserError(
+            f"No public weights of {options.model} are known. Train it: python "
+            "train.py configs/depth/..."
+        )
     arrays = importers.read_arrays(options.source)
     scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
     is_scorer = options.model in (*scorers, *zoo.list_depth_networks())

@@ -209,6 +209,17 @@ def test_options_of_other_networks_are_refused(tmp_path, source, model, words, m
         run(source, tmp_path, *words, model=model)
 
 
+def test_networks_over_superpixels_are_refused_before_the_file_is_read(tmp_path):
+    words = [
+        "dcnf_fcsp",
+        str(tmp_path / "none.pth"),
+        "-o",
+        str(tmp_path / "a.safetensors"),
+    ]
+    with pytest.raises(errors.UserError, match="No public weights of dcnf_fcsp"):
+        convert.main(words)
+
+
 def test_a_depth_network_wants_a_config_that_says_what_its_numbers_are(
     tmp_path, source
 ):

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from dpjax.ops import crf_grid, crf_grid_estimates
-
-crf = pytest.importorskip("dpjax.ops.crf")
-crf_dense = pytest.importorskip("dpjax.ops.crf_dense")
+from dpjax.ops import crf, crf_dense, crf_grid, crf_grid_estimates
 
 BATCH, HEIGHT, WIDTH = 2, 13, 11
 # Compiling is nearly all of the work.
