@@ -68,6 +68,12 @@ class Depth(task.Task):
     kind: ClassVar[str] = "depth"
     best: ClassVar[str] = "rms_image"
     best_is_high: ClassVar[bool] = False
+    headlines: ClassVar[tuple[str, ...]] = (
+        "rel_image",
+        "rms_image",
+        "delta1_image",
+        "images",
+    )
     example_metric: ClassVar[str] = "rel"
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)

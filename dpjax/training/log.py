@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,15 @@ class RunLog:
             f"left {_clock_text(speed['eta_s'])}"
         )
 
-    def scores(self, step: int, summary: dict[str, Any]) -> None:
+    def scores(
+        self, step: int, summary: dict[str, Any], headlines: Collection[str] = ()
+    ) -> None:
         """Writes an evaluation.
 
         Args:
             step: updates done.
             summary: source to condition to metric to number.
+            headlines: metrics on the progress line; none shows all.
 
         Raises:
             StorageError: the disk refused.
@@ -96,7 +99,11 @@ class RunLog:
                 with self._storage_errors():
                     for name, value in metrics.items():
                         self._events.scalar(step, f"{name}/{place}", value)
-                shown = "  ".join(f"{n} {v:.4g}" for n, v in metrics.items())
+                shown = "  ".join(
+                    f"{name} {value:.4g}"
+                    for name, value in metrics.items()
+                    if not headlines or name in headlines
+                )
                 say(f"step {step}/{self._total}  evaluation  {place}  {shown}")
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:

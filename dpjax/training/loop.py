@@ -306,7 +306,7 @@ class _Run:
             self.best = self.score
         if not self.is_first:
             return
-        self.log.scores(self.step, scores.summary)
+        self.log.scores(self.step, scores.summary, experiment.task.headlines)
         for name, picture in scores.panels:
             self.log.picture(self.step, name, picture)
         if better:

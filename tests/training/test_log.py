@@ -106,6 +106,19 @@ def test_tensorboard_gets_every_number_and_picture_and_the_place_to_go_on(tmp_pa
     np.testing.assert_array_equal(decoded, picture)
 
 
+def test_only_headlines_are_printed_and_everything_is_written(tmp_path, capsys):
+    run = log.RunLog(tmp_path, total_steps=100, start_step=0)
+    summary = {"rooms:val": {"": {"rms": 0.5, "rel": 0.25, "log10": 0.125}}}
+    run.scores(10, summary, headlines=("rel", "rms"))
+    run.close()
+    printed = capsys.readouterr()
+    line = printed.out + printed.err
+    assert "rooms:val  rms 0.5  rel 0.25" in line
+    assert "log10" not in line
+    written = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert written == {"step": 10, "evaluation": summary}
+
+
 def test_a_disk_that_refuses_events_ends_the_run(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
