@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, records
+from dpjax.data import builders, records, slices
 
 _READABLE = "array_record"
 _LABEL = "label"
@@ -72,7 +72,11 @@ def counts(folder: pathlib.Path) -> dict[str, int]:
 
 
 def open_split(
-    name: str, folder: pathlib.Path, split: str, without: Sequence[str] = ()
+    name: str,
+    folder: pathlib.Path,
+    split: str,
+    part: str = "",
+    without: Sequence[str] = (),
 ) -> records.Split:
     """Returns the records of a split.
 
@@ -80,6 +84,7 @@ def open_split(
         name: the reference, for messages.
         folder: of the prepared set.
         split: one of `counts`.
+        part: of it; see `slices.positions`.
         without: ids of records that are left out.
 
     Returns:
@@ -102,13 +107,13 @@ def open_split(
             f"{folder} holds {', '.join(features)}; sets of TFDS are read where they "
             f"hold an image and its {_LABEL}."
         )
-    numbers: Sequence[int] = range(counts(folder)[split])
+    numbers: Sequence[int] = slices.positions(part, counts(folder)[split], name=name)
     if without:
         unknown = set(without) - set(_Numbers(numbers))
         if unknown:
             raise errors.UserError(
                 f"Unknown record {min(unknown)!r} of {name}: they are numbered from "
-                f"{0:07d} to {len(numbers) - 1:07d}."
+                f"{numbers[0]:07d} to {numbers[-1]:07d}."
             )
         numbers = [n for n in numbers if f"{n:07d}" not in without]
     size = next(s["numBytes"] for s in info["splits"] if s["name"] == split)
@@ -117,7 +122,9 @@ def open_split(
         ids=_Numbers(numbers),
         fingerprints=np.zeros((0, records.FINGERPRINT_BYTES), np.uint8),
         sizes=np.zeros((0, 2), np.int64),
-        stamp=f"{info['name']} {info['version']} {split} {size} {without}".encode(),
+        stamp=" ".join(
+            (info["name"], info["version"], split + part, str(size), str(without))
+        ).encode(),
     )
     return records.Split(
         name, folder, split, index, classes=_classes(folder, features[_LABEL])

@@ -1,7 +1,8 @@
 """Prepared records as random-access sequences, decoded.
 
 A source is written as "name", "name:split" or "name/config:split"; "-id,id" after the
-split leaves records out, as in "bsds500:train-302003".
+split leaves records out, as in "bsds500:train-302003"; "[:90%]", "[90%:]" or "[:100]"
+after it takes a part, as TFDS writes it.
 """
 
 import dataclasses
@@ -16,14 +17,14 @@ from typing import Any, Literal
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, preparation, published, records
+from dpjax.data import builders, preparation, published, records, slices
 
 Role = Literal["train", "evaluate"]
 
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9_]+)"
     rf"(/(?P<config>{preparation.NAME}))?"
-    r"(:(?P<split>\w+)(-(?P<without>.+))?)?"
+    rf"(:(?P<split>\w+({slices.PATTERN})?)(-(?P<without>.+))?)?"
 )
 
 
@@ -34,7 +35,7 @@ class Reference:
     Attributes:
         name: data set.
         config: named variant, or None.
-        split: or None for the default of its use.
+        split: and perhaps a part of it, or None for the default of its use.
         without: ids of records that are left out.
     """
 
@@ -61,7 +62,8 @@ def parse(reference: str) -> Reference:
     """Returns the parts of a source string.
 
     Args:
-        reference: "name", "name:split" or "name/config:split", "-id,id" after it.
+        reference: "name", "name:split" or "name/config:split"; after that "[:90%]" or
+            "-id,id" or both.
 
     Returns:
         The parts; nothing is opened.
@@ -322,22 +324,24 @@ def _open_split(
     folder = preparation.locate(reference.name, reference.config, directory)
     if folder is not None and published.is_published(reference.name, folder):
         count = published.counts(folder)
-        split = _choose_split(reference, role, folder, count)
-        chosen = dataclasses.replace(reference, split=split)
-        return published.open_split(str(chosen), folder, split, reference.without)
+        split, part = _choose_split(reference, role, folder, count)
+        name = str(dataclasses.replace(reference, split=split + part))
+        return published.open_split(name, folder, split, part, reference.without)
     folder, metadata = _read_metadata(reference, directory)
     index = metadata["index"]
-    split = _choose_split(reference, role, folder, index)
+    split, part = _choose_split(reference, role, folder, index)
+    source = str(dataclasses.replace(reference, split=split + part))
     rows, without = index[split], reference.without
-    known = {row[0] for row in rows}
+    numbers = slices.positions(part, len(rows), name=source)
+    known = {rows[number][0] for number in numbers}
     for name in without:
         if name not in known:
             raise errors.unknown_name(
-                f"record of {reference.name}:{split}", name, known
+                f"record of {reference.name}:{split}{part}", name, known
             )
-    kept = {number: row for number, row in enumerate(rows) if row[0] not in without}
+    kept = {n: rows[n] for n in numbers if rows[n][0] not in without}
     return records.Split(
-        str(dataclasses.replace(reference, split=split)),
+        source,
         folder,
         split,
         records.Index.from_rows(kept),
@@ -348,14 +352,17 @@ def _open_split(
 
 def _choose_split(
     reference: Reference, role: Role, folder: pathlib.Path, known: Mapping[str, Any]
-) -> str:
-    split = reference.split or _default_split(reference, role, known)
+) -> tuple[str, str]:
+    """The name of the split, and the slice of it that is wanted."""
+    split, part = slices.split_off(
+        reference.split or _default_split(reference, role, known)
+    )
     if split not in known:
         raise errors.DataError(
             f"{reference.name} has no split {split!r}; prepared in {folder}: "
             f"{', '.join(known)}."
         )
-    return split
+    return split, part
 
 
 def _default_split(reference: Reference, role: Role, index: Mapping[str, Any]) -> str:

@@ -91,6 +91,18 @@ def test_records_can_be_left_out_and_change_the_fingerprint(written):
         open_(written, "tiny_flowers:train-000000")
 
 
+@pytest.mark.parametrize(
+    "part", ["[:50%]", "[50%:]", "[:33%]", "[-3:]", "[2:-1]", "[10%:90%]", "[:-30%]"]
+)
+def test_parts_of_a_split_are_those_of_tfds(written, part):
+    builder = TinyFlowers(data_dir=written, file_format="array_record")
+    theirs = [r["file_name"].decode() for r in builder.as_data_source(f"train{part}")]
+    ours = open_(written, f"tiny_flowers:train{part}")
+    assert [ours[i]["file_name"] for i in range(len(ours))] == theirs
+    whole = open_(written, "tiny_flowers:train")
+    assert ours.fingerprint != whole.fingerprint
+
+
 def test_training_reads_them_in_worker_processes_too(written):
     source = open_(written, "tiny_flowers:train")
     data = config.Data(("x",), ("y",), batch_size=7, workers=1)

@@ -31,6 +31,8 @@ def copied(tmp_path):
             "image_folder/b:train-x/a-1.png",
             ("image_folder", "b", "train", ("x/a-1.png",)),
         ),
+        ("bsds500:train[:90%]", ("bsds500", None, "train[:90%]", ())),
+        ("set5:test[-2:]-baby", ("set5", None, "test[-2:]", ("baby",))),
     ],
 )
 def test_parse_and_write_a_reference(text, parts):
@@ -40,7 +42,10 @@ def test_parse_and_write_a_reference(text, parts):
     assert str(reference) == text
 
 
-@pytest.mark.parametrize("text", ["", "a b", "set5:", "/x", "set5/a/b:train", "Set5"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a b", "set5:", "/x", "set5/a/b:train", "Set5", "set5:test[3]", "set5[:9]"],
+)
 def test_parse_refuses_what_it_cannot_read(text):
     with pytest.raises(errors.UserError, match="name:split or name/config:split"):
         sources.parse(text)
@@ -85,6 +90,24 @@ def test_positions_run_through_all_parts():
     for wrong in (19, -20):
         with pytest.raises(IndexError):
             both[wrong]
+
+
+def test_a_split_can_be_cut_into_parts_that_share_nothing():
+    whole = sources.open_sources(["photos:train"])
+    first, rest = (
+        sources.open_sources([f"photos:train{part}"]) for part in ("[:75%]", "[75%:]")
+    )
+    assert first.ids() + rest.ids() == whole.ids()
+    assert len(rest) == 4
+    assert rest[0]["source"] == "photos:train[75%:]"
+    np.testing.assert_array_equal(rest[0]["image"], whole[12]["image"])
+    one = sources.open_sources([f"photos:train[-2:]-{whole.ids()[-1]}"])
+    assert one.ids() == [whole.ids()[-2]]
+    for part, said in (("[50:]", "has no record"), ("[:120%]", "at most 100%")):
+        with pytest.raises(errors.UserError, match=said):
+            sources.open_sources([f"photos:train{part}"])
+    with pytest.raises(errors.UserError, match=r"record of photos:train\[:2\]"):
+        sources.open_sources([f"photos:train[:2]-{whole.ids()[-1]}"])
 
 
 def test_records_can_be_left_out():
