@@ -16,8 +16,8 @@ from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
 from dpjax.models import zoo
-from dpjax.ops import enlarge, jitter
-from dpjax.tasks import answer, depth_protocols, task
+from dpjax.ops import enlarge
+from dpjax.tasks import answer, depth_protocols, photographs, task
 from dpjax.viz import depth_maps
 
 Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
@@ -160,14 +160,9 @@ class Depth(task.Task):
         Returns:
             image, depth, has_depth, valid, position.
         """
-        shape = (batch_size, *data.crop)
-        return {
-            "image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8),
-            "depth": jax.ShapeDtypeStruct(shape, jnp.float32),
-            "has_depth": jax.ShapeDtypeStruct(shape, jnp.bool_),
-            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
-            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
-        }
+        return photographs.batch_spec(
+            data, batch_size, depth=jnp.float32, has_depth=jnp.bool_
+        )
 
     def train_example(
         self, record: task.Example, rng: np.random.Generator, data: config.Data
@@ -208,10 +203,7 @@ class Depth(task.Task):
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch.
         """
-        images = batch["image"].astype(jnp.float32) / 255
-        if self.jitter:
-            images = jnp.clip(jitter.jitter(images, keys, self.jitter), 0, 1)
-        return images, batch
+        return photographs.coloured(batch["image"], keys, self.jitter), batch
 
     def loss_terms(
         self, outputs: Any, batch: task.Batch
@@ -381,8 +373,7 @@ class Depth(task.Task):
             UserError: an option.
         """
         self.enlargement(options)
-        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        levels = photographs.in_8_bits(image)
         given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
 
         def finish(outputs: list[Any]) -> answer.Shown:
