@@ -114,16 +114,14 @@ def main(arguments: Sequence[str]) -> int:
     read = _scorer if options.model in (*zoo.list_backbones(), *dense) else _restorer
     variables, task = read(arrays, chosen, options)
     fresh = matching.skipped(variables, options.skip)
-    model = config.Model(options.model, chosen)
     if options.config is not None:
-        experiment = experiments.read_config(options.config)
-        experiment.task.check(dataclasses.replace(experiment, model=model))
+        wanted = experiments.read_config(options.config).task
         if task in _PUBLISHED.values() and not fresh:
-            experiment.task.check_trained(task)
-        task = experiment.task
+            wanted.check_trained(task)
+        task = wanted
     card = {
         "name": options.output.stem,
-        "model": config.encode(model),
+        "model": config.encode(config.Model(options.model, chosen)),
         "task": config.encode(task),
         "config": None,
         "scores": [],
