@@ -1,8 +1,9 @@
 """DCNF-FCSP on NYUv2: VGG16 looks at the image once, superpixels share its features.
 
-The paper's are VGG16, pooling over superpixels of about 20 pixels a side, their
-similarities and the CRF.  Strides of the last pools, the convolutions on top, the head,
-the range of depth and the whole schedule are ours: the paper's are not at hand.
+VGG16, pooling over superpixels and the CRF are the paper's; superpixels of about 20
+pixels a side and their similarities are the released code's.  Strides of the last
+pools, the convolutions on top, the head, the range of depth and the whole schedule are
+ours: the paper's are not at hand.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcsp_nyudv2.py --workdir DIR \
