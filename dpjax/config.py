@@ -88,7 +88,8 @@ class Optim:
         weight_decay: decoupled for "adamw"; added to the gradient otherwise.
         no_decay: parameter paths, as patterns, that are not decayed.
         lr_factors: parameter paths, as patterns, and what their learning rate is
-            multiplied by; the first that fits counts.
+            multiplied by; the first that fits counts. 0 leaves them as they are, and
+            spares their gradients.
         nonnegative: parameter paths, as patterns, that are put back to 0 where an
             update takes them below.
         clip_norm: largest global norm of a gradient; None leaves it alone.

@@ -1,7 +1,8 @@
 """FCRN on NYUv2: ResNet-50, up-projections and the reversed Huber loss.
 
-The paper trains on 12,000 frames of the raw video, from weights of ImageNet; this reads
-the 795 labelled images.  Its schedule is ours, the paper's is not at hand.
+The loss is of metres, as the paper's.  The paper trains on 12,000 frames of the raw
+video, from weights of ImageNet; this reads the 795 labelled images.  The schedule is
+ours, the paper's is not at hand.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcrn_nyudv2.py --workdir DIR \
@@ -16,7 +17,13 @@ from dpjax.tasks.depth import Depth
 
 def get_config() -> Experiment:
     return Experiment(
-        task=Depth(loss="berhu", size=(240, 320), jitter=0.3, also=("nyu_eigen",)),
+        task=Depth(
+            loss="berhu",
+            unit="metres",
+            size=(240, 320),
+            jitter=0.3,
+            also=("nyu_eigen",),
+        ),
         model=Model("fcrn_resnet50", compute_dtype="bfloat16"),
         data=Data(
             train=("nyudv2_depth:train",),

@@ -3,7 +3,7 @@
 The front-end and the CRF are the paper's; the trunk is the 16-layer net of "Wider or
 Deeper" at a quarter of its width under the light-weight decoder of RefineNet, since
 weights of ImageNet are not at hand.  For the paper's CRF `--model.options.crf paper`,
-without a CRF `none`.
+without a CRF `--model.options.crf none --optim.nonnegative`.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcsp_small_nyudv2.py --workdir DIR

@@ -3,6 +3,8 @@
 python -m dpjax convert rednet30 model.pth -o name.safetensors --option stride=2
 python -m dpjax convert resnet50 resnet50.pth -o name.safetensors
 python -m dpjax convert refinenet101 port.pth -o name.safetensors --config voc.py
+python -m dpjax convert fcrn_resnet50 fcrn.pth -o name.safetensors \
+    --option interleaving=exchanged variant=v1.5
 """
 
 import dataclasses
@@ -16,11 +18,12 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import tyro
+from flax import linen as nn
 
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
-from dpjax.tasks import classification, restoration, segmentation
+from dpjax.tasks import classification, depth, restoration, segmentation
 from dpjax.weights import (
     grey_stems,
     importers,
@@ -30,15 +33,22 @@ from dpjax.weights import (
     store,
 )
 
+_DECODER = "*decoder/*"  # its statistics, too
+# What depth networks give under the names of public code.
+_PUBLISHED = {
+    "XPFly1989/FCRN": depth.Depth(loss="berhu", unit="metres", size=(228, 304)),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Writes weights of PyTorch, or arrays of other frameworks, as ours with a card.
 
     No code of the file is run.  Networks that classify are read under the names of
-    timm, torchvision and the public wide ResNets, those that score every pixel under
-    the names of their public code.  A last rectification, which some implementations of
-    RED-Net have, is left out: pictures are clipped anyway.
+    timm, torchvision and the public wide ResNets, those that score every pixel or give
+    its depth under the names of their public code.  A network for pixels may also start
+    from a classifier on its backbone: --skip "*decoder/*".  A last rectification, which
+    some implementations of RED-Net have, is left out: pictures are clipped anyway.
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
@@ -48,8 +58,9 @@ class Options:
         output: the .safetensors file to write.
         option: options of the network, as NAME=VALUE; the channels of a RED-Net follow
             from the file.
-        config: config file whose task the weights serve; default is denoising, or
-            classification or segmentation of classes without names.
+        config: config file whose task the weights serve; default is denoising,
+            classification or segmentation of classes without names, or depth in the
+            unit that the public code gives, logarithms of metres if it starts fresh.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs; training can start from such weights, nothing
             else takes them.
@@ -99,18 +110,15 @@ def main(arguments: Sequence[str]) -> int:
             "train.py configs/depth/..."
         )
     arrays = importers.read_arrays(options.source)
-    scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
-    is_scorer = options.model in (*scorers, *zoo.list_depth_networks())
-    if is_scorer and options.model not in scorers and options.config is None:
-        raise errors.UserError(
-            f"{options.model} gives numbers for pixels, and the file does not say what "
-            "they mean. Name a config whose task does: --config configs/..."
-        )
-    read = _scorer if is_scorer else _restorer
+    dense = (*zoo.list_segmenters(), *zoo.list_depth_networks())
+    read = _scorer if options.model in (*zoo.list_backbones(), *dense) else _restorer
     variables, task = read(arrays, chosen, options)
-    if options.config is not None:
-        task = experiments.read_config(options.config).task
     fresh = matching.skipped(variables, options.skip)
+    if options.config is not None:
+        wanted = experiments.read_config(options.config).task
+        if task in _PUBLISHED.values() and not fresh:
+            wanted.check_trained(task)
+        task = wanted
     card = {
         "name": options.output.stem,
         "model": config.encode(config.Model(options.model, chosen)),
@@ -179,17 +187,45 @@ def _scorer(
         "name": str(options.source),
         "network": str(config.Model(options.model, chosen)),
     }
-    layout, variables = renaming.read(arrays, module, names, **told)
+    try:
+        layout, variables = renaming.read(arrays, module, names, **told)
+    except errors.DataError as error:
+        if _is_backbone(arrays, module, names, skip):
+            raise errors.DataError(
+                f"{error}\nThe file is of a classifier on the same backbone: --skip "
+                f'"{_DECODER}" takes that alone, for training to start from.'
+            ) from error
+        raise
     _warn(options.model, chosen, layout, names[layout].options)
     if options.grey is not None:
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
+    if layout in _PUBLISHED:
+        return variables, _PUBLISHED[layout]
+    if options.model not in (*zoo.list_backbones(), *zoo.list_segmenters()):
+        return variables, depth.Depth(size=tuple(getattr(module, "image_size", ())))
     if module.is_dense:
         upsampling = "align_corners" if module.align_corners else "half_pixel"
         return variables, segmentation.Segmentation(upsampling=upsampling)
     side = zoo.published_side(options.model)
     return variables, classification.Classification(side=side)
+
+
+def _is_backbone(
+    arrays: Mapping[str, np.ndarray],
+    module: nn.Module,
+    names: Mapping[str, renaming.Layout],
+    skip: Sequence[str],
+) -> bool:
+    """Whether nothing but the decoder of a network for pixels is missing."""
+    if not module.is_dense or _DECODER in skip:
+        return False
+    try:
+        renaming.read(arrays, module, names, skip=(*skip, _DECODER))
+    except errors.DataError:
+        return False
+    return True
 
 
 def _warn(

@@ -27,8 +27,8 @@ def open_engine(
     Args:
         module: the network.
         variables: its parameters and statistics.
-        memory_bytes: what a device may hold for one call, bytes, of a network that can
-            be cut into windows; None as for `windows.Engine`.
+        memory_bytes: what a device may hold for one call, bytes; None as for
+            `windows.Engine` and `structured.StructuredEngine`.
         ensemble: average over the eight flips and rotations.
         devices: None takes all devices of this process.
 
@@ -45,7 +45,9 @@ def open_engine(
                 "The self-ensemble turns images, and this network takes more than an "
                 "image, which would not turn with it. Leave the ensemble out."
             )
-        return structured.StructuredEngine(module, variables, devices=devices)
+        return structured.StructuredEngine(
+            module, variables, memory_bytes=memory_bytes, devices=devices
+        )
     engine = windows.Engine(
         module, variables, memory_bytes=memory_bytes, devices=devices
     )

@@ -1,4 +1,4 @@
-"""How large a window of an image a device can take, from the network's shapes alone.
+"""What a device can take at once, a window or examples, from a network's shapes alone.
 
 The bytes that a network holds at once are found by walking its traced program and
 adding up the arrays that are still needed at each step.  Nothing is compiled or run, so
@@ -51,11 +51,28 @@ def bytes_per_pixel(
     """
     side = tiles.round_up(max(side, module.smallest_side), stride)
     height, width = getattr(module, "image_size", None) or (side, side)
-    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), variables)
     image = jax.ShapeDtypeStruct((1, height, width, channels), dtype)
-    traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(shapes, image)
-    given = height * width * channels * jnp.dtype(dtype).itemsize
-    return _OVERHEAD * (_peak(traced.jaxpr) + given) / (height * width)
+    return bytes_of_call(module, variables, image) / (height * width)
+
+
+def bytes_of_call(module: nn.Module, variables: Any, inputs: Any) -> float:
+    """Returns the most bytes that a call of the network holds at once.
+
+    Args:
+        module: the network.
+        variables: its parameters and statistics; only shapes are read.
+        inputs: what it takes, an image or several arrays; only shapes are read.
+
+    Returns:
+        Bytes: input, output and live arrays between, with the workspace of the
+        compiler; without the parameters.
+    """
+    variables, inputs = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (variables, inputs)
+    )
+    traced = jax.make_jaxpr(lambda v, x: module.apply(v, x))(variables, inputs)
+    given = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(inputs))
+    return _OVERHEAD * (_peak(traced.jaxpr) + given)
 
 
 def available(device: jax.Device) -> int:
@@ -123,6 +140,30 @@ def largest_window(
             f"{memory_bytes / 1e9:.3g} GB. Allow more memory or take a smaller model."
         )
     return max(min(side, largest), smallest)
+
+
+def largest_batch(memory_bytes: int, example_bytes: float, *, largest: int) -> int:
+    """Returns how many examples fit a memory budget at once.
+
+    Args:
+        memory_bytes: what they may take.
+        example_bytes: what one takes, from `bytes_of_call`.
+        largest: number that is never exceeded.
+
+    Returns:
+        From 1 to `largest`.
+
+    Raises:
+        UserError: not even one fits.
+    """
+    if memory_bytes < example_bytes:
+        raise errors.UserError(
+            "This network sees an image as a whole, which takes about "
+            f"{example_bytes / 1e9:.3g} GB for one of this size; the budget for it is "
+            f"{memory_bytes / 1e9:.3g} GB. Allow more memory, shrink the image, or "
+            "take a smaller model."
+        )
+    return min(int(memory_bytes / example_bytes), largest)
 
 
 def _peak(program: Any) -> int:

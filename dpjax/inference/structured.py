@@ -2,7 +2,8 @@
 
 Such a network takes a dict of arrays, for instance an image and its superpixels, and
 may give one.  It sees the image as a whole, so there are no windows and nothing to
-blend; examples of equal shapes are batched over the devices of this process.
+blend; examples of equal shapes are batched over the devices of this process, as many
+as their memory takes.
 """
 
 import collections
@@ -16,11 +17,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
+from dpjax.inference import memory
 from dpjax.models import zoo
 
 Inputs = Mapping[str, np.ndarray]
+Key = tuple[tuple[str, tuple[int, ...]], ...]
 
-# Examples that a device of an accelerator takes at once.
+# Examples that a device of an accelerator takes at once, at most.
 _BATCH = 4
 
 
@@ -39,6 +42,8 @@ class StructuredEngine:
         module: nn.Module,
         variables: Any,
         *,
+        memory_bytes: int | None = None,
+        max_batch: int | None = None,
         devices: Sequence[jax.Device] | None = None,
     ):
         """Places the parameters.
@@ -46,12 +51,18 @@ class StructuredEngine:
         Args:
             module: the network.
             variables: its parameters and statistics, on the host or on any devices.
+            memory_bytes: what a device may hold for one call, bytes; an example that
+                takes more is refused.  None lets as many run together as fit what
+                `memory.available` allows, and a single one in any case.
+            max_batch: examples that a device takes at once; None chooses by device.
             devices: None takes all devices of this process.
         """
         self.module = module
         self.devices = tuple(devices or jax.local_devices())
+        self._memory_bytes = memory_bytes
         on_cpu = self.devices[0].platform == "cpu"
-        self._lanes = len(self.devices) * (1 if on_cpu else _BATCH)
+        self._most = max_batch or (1 if on_cpu else _BATCH)
+        self._fitting: dict[Key, int] = {}
         mesh = Mesh(np.array(self.devices), ("batch",))
         self._spread = NamedSharding(mesh, P("batch"))
         # Copies: training donates its buffers, and other processes hold parts of them.
@@ -91,7 +102,8 @@ class StructuredEngine:
             Its arrays, without the batch axis.
 
         Raises:
-            UserError: an array is missing, unknown, or of another rank or type.
+            UserError: an array is missing, unknown, or of another rank or type, or
+                the example takes more than the memory that was allowed.
         """
         return next(self.map([inputs]))
 
@@ -111,7 +123,7 @@ class StructuredEngine:
         for inputs in examples:
             self._check(inputs)
             waiting.append(inputs)
-            if len(waiting) == self._lanes:
+            if len(waiting) == len(self.devices) * self._most:
                 yield from self._run(waiting)
                 waiting = []
         yield from self._run(waiting)
@@ -137,16 +149,38 @@ class StructuredEngine:
             groups[key].append(place)
         results: dict[int, Any] = {}
         for key, places in groups.items():
-            # Always as many lanes: the program is compiled once for each shape.
-            lanes = places + places[-1:] * (self._lanes - len(places))
-            batch = {
-                name: np.stack([waiting[place][name] for place in lanes])
-                for name in self._wanted
-            }
-            outputs = self._apply(self._variables, jax.device_put(batch, self._spread))
+            lanes = len(self.devices) * self._examples_at_once(key)
+            for start in range(0, len(places), lanes):
+                now = places[start : start + lanes]
+                outputs = self._call([waiting[place] for place in now], lanes)
+                results.update(zip(now, outputs, strict=True))
             self._used.add(key)
-            outputs = jax.device_get(outputs)
-            for lane, place in enumerate(places):
-                results[place] = jax.tree.map(lambda a, lane=lane: a[lane], outputs)
         for place in range(len(waiting)):
             yield results[place]
+
+    def _call(self, examples: list[Inputs], lanes: int) -> list[Any]:
+        """Always as many lanes: the program is compiled once for each shape."""
+        filled = examples + examples[-1:] * (lanes - len(examples))
+        batch = {name: np.stack([x[name] for x in filled]) for name in self._wanted}
+        outputs = self._apply(self._variables, jax.device_put(batch, self._spread))
+        outputs = jax.device_get(outputs)
+        return [
+            jax.tree.map(lambda a, lane=lane: a[lane], outputs)
+            for lane in range(len(examples))
+        ]
+
+    def _examples_at_once(self, key: Key) -> int:
+        """Examples of these shapes that a device takes at once."""
+        if self._memory_bytes is None and self._most == 1:
+            return 1
+        if key not in self._fitting:
+            inputs = {
+                name: jax.ShapeDtypeStruct((1, *shape), self._wanted[name][1])
+                for name, shape in key
+            }
+            one = memory.bytes_of_call(self.module, self._variables, inputs)
+            budget = self._memory_bytes
+            if budget is None:
+                budget = max(memory.available(self.devices[0]), one)
+            self._fitting[key] = memory.largest_batch(budget, one, largest=self._most)
+        return self._fitting[key]

@@ -21,11 +21,11 @@ from collections.abc import Callable
 from typing import Self
 
 import jax
-from jax import custom_batching, lax
+from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import cholesky, crf
+from dpjax.ops import cholesky, crf, images_in_turns
 
 
 @jax.tree_util.register_dataclass
@@ -175,22 +175,8 @@ def _factorised(edges, weights, valid):
 
     # Solutions and determinants know their slopes; there is none through the factor.
     held = lax.stop_gradient(weights)
-    w = _for_each_graph(one, valid.ndim - 1)(edges, held)
-    return DensePrecision(edges, weights, valid, w)
-
-
-def _for_each_graph(function, axes):
-    """The function over batch axes; on processors one graph after the other.
-
-    Its matrices stay in the cache then.  And LAPACK is called with single matrices:
-    with several, each of its calls waits for a thread of the pool that it runs on, so
-    as many calls as there are threads wait for ever (jaxlib 0.10.2).  Therefore `vmap`
-    around everything has to take turns, too.
-    """
-    in_turns = custom_batching.sequential_vmap(function)
-    return lambda *arrays: lax.platform_dependent(
-        *arrays, cpu=_vmap(in_turns, axes), default=_vmap(function, axes)
-    )
+    factorise = images_in_turns.for_each(one, valid.ndim - 1, under_vmap=True)
+    return DensePrecision(edges, weights, valid, factorise(edges, held))
 
 
 def _vmap(function, axes):
@@ -238,7 +224,8 @@ def _resistances(precision, pairs):
         )
         return ((p - q) ** 2).sum(-1)
 
-    of_graphs = _for_each_graph(one, precision.valid.ndim - 1)
+    axes = precision.valid.ndim - 1
+    of_graphs = images_in_turns.for_each(one, axes, under_vmap=True)
     return of_graphs(precision.inverse_factor, pairs)
 
 

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax import lax
+from jax import custom_batching, lax
 
 
-def for_each(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
+def for_each(
+    function: Callable[..., Any], axes: int, *, under_vmap: bool = False
+) -> Callable[..., Any]:
     """Returns the function over leading axes of all its arguments.
 
     On processors images take turns: one stays in the cache, and its iterations do not
@@ -16,13 +18,20 @@ def for_each(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
     Args:
         function: of pytrees of arrays.
         axes: how many leading axes there are.
+        under_vmap: images take turns under a `jax.vmap` around all of this, too.
+            LAPACK needs that: called with several matrices, each of its calls waits for
+            a thread of the pool that it runs on, so as many calls as there are threads
+            wait for ever (jaxlib 0.10.2).  The function then gets all of its arrays as
+            arguments, and carries no gradient back.
 
     Returns:
         The function of pytrees of arrays with these axes.
     """
-    at_once = in_turns = function
+    at_once = function
+    in_turns = custom_batching.sequential_vmap(function) if under_vmap else function
     for _ in range(axes):
-        at_once, in_turns = jax.vmap(at_once), _map(in_turns)
+        at_once = jax.vmap(at_once)
+        in_turns = jax.vmap(in_turns) if under_vmap else _map(in_turns)
     return lambda *given: lax.platform_dependent(*given, cpu=in_turns, default=at_once)
 
 

@@ -20,7 +20,7 @@ from dpjax.metrics import classification as metrics
 from dpjax.metrics import confusion
 from dpjax.models import zoo
 from dpjax.ops import jitter, mixing, resize
-from dpjax.tasks import answer, class_names, task
+from dpjax.tasks import answer, class_names, photographs, task
 from dpjax.viz import bars, panels
 
 _TOP = 5  # names that are shown, and the k of top-k
@@ -362,7 +362,7 @@ class Classification(class_names.NamingTask):
             uint8 [h, w, 3].
         """
         view = given[0] if given.ndim == 4 else given
-        seen = np.rint(np.clip(view, 0, 1) * 255).astype(np.uint8)
+        seen = photographs.in_8_bits(view)
         factor = -(-_PANEL // min(seen.shape[:2]))
         seen = seen.repeat(factor, axis=0).repeat(factor, axis=1)
         names, shares = self._ranking(output)
@@ -391,9 +391,7 @@ class Classification(class_names.NamingTask):
             UserError: an option.
         """
         self.enlargement(options)
-        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        levels = np.broadcast_to(levels, (*levels.shape[:2], 3))
-        record = {"image": levels}
+        record = {"image": photographs.in_8_bits(image)}
         view = self.evaluation_input(record, self.conditions()[0], _PREDICTS)
 
         def finish(outputs: list[np.ndarray]) -> answer.Answer:

@@ -1,7 +1,8 @@
 """Depth from one image: how far every pixel is, in metres.
 
-Networks give the natural logarithm of metres for every pixel, or for every few.  What
-is scored, and under which published rules, is for `depth_protocols` to say.
+Networks give a number for every pixel, or for every few: the natural logarithm of
+metres, or metres.  What is scored, and under which published rules, is for
+`depth_protocols` to say.
 """
 
 import dataclasses
@@ -16,11 +17,12 @@ from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
 from dpjax.models import zoo
-from dpjax.ops import enlarge, jitter
-from dpjax.tasks import answer, depth_protocols, task
+from dpjax.ops import enlarge
+from dpjax.tasks import answer, depth_protocols, photographs, task
 from dpjax.viz import depth_maps
 
 Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
+Unit = Literal["log_metres", "metres"]
 
 _PREDICTS = "all_pixels"  # the protocol of pictures that belong to no published set
 _LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
@@ -30,6 +32,7 @@ _LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
     "l1": losses.absolute_error,
     "l2": losses.squared_error,
 }
+_OF_LOGARITHMS = ("scale_invariant", "eigen_fergus")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +55,9 @@ class Depth(task.Task):
 
     Attributes:
         loss: "scale_invariant" (Eigen et al., NIPS 2014), "eigen_fergus" (ICCV 2015,
-            with gradients), "berhu" (Laina et al., 3DV 2016), "l1" or "l2", all of
-            logarithms.
+            with gradients), "berhu" (Laina et al., 3DV 2016), "l1" or "l2".
+        unit: what the network gives and the loss compares, "log_metres", natural
+            logarithms, or "metres", as FCRN was published.
         size: height and width that images are brought to first, pixels; none keeps
             their own.
         zooms: smallest and largest factor of a training image's size; depth is divided
@@ -77,8 +81,11 @@ class Depth(task.Task):
     example_metric: ClassVar[str] = "rel"
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)
+    # Fields that say what a number of the network means.
+    _meaning: ClassVar[tuple[str, ...]] = ("unit",)
 
     loss: Loss = "scale_invariant"
+    unit: Unit = "log_metres"
     size: tuple[int, ...] = ()
     zooms: tuple[float, float] = (1.0, 1.5)
     mirror: bool = True
@@ -106,6 +113,16 @@ class Depth(task.Task):
         rules = (
             ("loss", self.loss, f"one of {', '.join(_LOSSES)}", lambda v: v in _LOSSES),
             (
+                "unit",
+                self.unit,
+                f"one of {', '.join(Unit.__args__)}, and the first with a loss of "
+                f"{' or '.join(_OF_LOGARITHMS)}",
+                lambda v: (
+                    v in Unit.__args__
+                    and (v == "log_metres" or self.loss not in _OF_LOGARITHMS)
+                ),
+            ),
+            (
                 "size",
                 self.size,
                 "height and width, or none",
@@ -116,6 +133,25 @@ class Depth(task.Task):
             ("limits", self.limits, "rising, above 0", lambda v: 0 < v[0] < v[1]),
         )
         config.check_rules(rules, "task.")
+
+    def check_trained(self, trained: task.Task) -> None:
+        """Raises if weights that were trained for a task cannot be scored by this one.
+
+        Args:
+            trained: the task on the card of the weights.
+
+        Raises:
+            UserError: a task of another kind, or numbers of another unit.
+        """
+        super().check_trained(trained)
+        for field in self._meaning:
+            ours, theirs = (getattr(t, field, None) for t in (self, trained))
+            if ours != theirs:
+                raise errors.UserError(
+                    f"The weights were trained with {field}={theirs!r}, this task has "
+                    f"{ours!r} and would read other depths from them. Choose a config "
+                    f"with {field}={theirs!r}, or other weights."
+                )
 
     def with_records(self, opened: Sequence[sources.Source]) -> "Depth":
         """Returns this task.
@@ -166,14 +202,9 @@ class Depth(task.Task):
         Returns:
             image, depth, has_depth, valid, position.
         """
-        shape = (batch_size, *data.crop)
-        return {
-            "image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8),
-            "depth": jax.ShapeDtypeStruct(shape, jnp.float32),
-            "has_depth": jax.ShapeDtypeStruct(shape, jnp.bool_),
-            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
-            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
-        }
+        return photographs.batch_spec(
+            data, batch_size, depth=jnp.float32, has_depth=jnp.bool_
+        )
 
     def train_example(
         self, record: task.Example, rng: np.random.Generator, data: config.Data
@@ -214,10 +245,7 @@ class Depth(task.Task):
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch.
         """
-        images = batch["image"].astype(jnp.float32) / 255
-        if self.jitter:
-            images = jnp.clip(jitter.jitter(images, keys, self.jitter), 0, 1)
-        return images, batch
+        return photographs.coloured(batch["image"], keys, self.jitter), batch
 
     def loss_terms(
         self, outputs: Any, batch: task.Batch
@@ -225,18 +253,22 @@ class Depth(task.Task):
         """Returns the loss, and the mean error of logarithms.
 
         Args:
-            outputs: ln metres, float32 [b, h', w', 1].
+            outputs: numbers of `unit`, float32 [b, h', w', 1].
             batch: what `inputs` returned.
 
         Returns:
             "loss" and "log_error" as (sum [b], count [b]).
         """
         known = batch["has_depth"] & batch["valid"][:, None, None]
-        truth = losses.log_depth(batch["depth"], known)
+        truth = log_truth = losses.log_depth(batch["depth"], known)
         told = enlarge.to_size(outputs, truth.shape[1:], "half_pixel")[..., 0]
+        log_told = told
+        if self.unit == "metres":
+            truth = jnp.where(known, batch["depth"], 0)
+            log_told = jnp.log(jnp.clip(told, *self.limits))
         return {
             "loss": _LOSSES[self.loss](told, truth, known),
-            "log_error": losses.absolute_error(told, truth, known),
+            "log_error": losses.absolute_error(log_told, log_truth, known),
         }
 
     def evaluation_input(
@@ -260,13 +292,15 @@ class Depth(task.Task):
 
         Args:
             given: what it saw, from `evaluation_input`.
-            output: what it gave, ln metres, float32 [h', w', 1].
+            output: what it gave, numbers of `unit`, float32 [h', w', 1].
 
         Returns:
             Depth on the grid of the output.
         """
-        low, high = np.log(self.limits)
-        return Prediction(np.exp(np.clip(output[..., 0], low, high)))
+        numbers = output[..., 0]
+        if self.unit == "metres":
+            return Prediction(np.clip(numbers, *self.limits))
+        return Prediction(np.exp(np.clip(numbers, *np.log(self.limits))))
 
     def score(
         self,
@@ -387,8 +421,7 @@ class Depth(task.Task):
             UserError: an option.
         """
         self.enlargement(options)
-        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        levels = photographs.in_8_bits(image)
         given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
 
         def finish(outputs: list[Any]) -> answer.Shown:

@@ -19,8 +19,8 @@ from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
 from dpjax.models import zoo
-from dpjax.ops import enlarge, jitter
-from dpjax.tasks import answer, class_names, pixel_protocols, task
+from dpjax.ops import enlarge
+from dpjax.tasks import answer, class_names, photographs, pixel_protocols, task
 from dpjax.viz import overlays, palettes, panels
 
 _SHOWN = 20  # most frequent confusions that a receipt lists
@@ -124,14 +124,9 @@ class Segmentation(class_names.NamingTask):
         Returns:
             image, labels, has_label, valid, position.
         """
-        shape = (batch_size, *data.crop)
-        return {
-            "image": jax.ShapeDtypeStruct((*shape, 3), jnp.uint8),
-            "labels": jax.ShapeDtypeStruct(shape, jnp.uint8),
-            "has_label": jax.ShapeDtypeStruct(shape, jnp.bool_),
-            "valid": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
-            "position": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
-        }
+        return photographs.batch_spec(
+            data, batch_size, labels=jnp.uint8, has_label=jnp.bool_
+        )
 
     def train_example(
         self, record: task.Example, rng: np.random.Generator, data: config.Data
@@ -178,10 +173,7 @@ class Segmentation(class_names.NamingTask):
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch.
         """
-        images = batch["image"].astype(jnp.float32) / 255
-        if self.jitter:
-            images = jnp.clip(jitter.jitter(images, keys, self.jitter), 0, 1)
-        return images, batch
+        return photographs.coloured(batch["image"], keys, self.jitter), batch
 
     def loss_terms(
         self, outputs: jax.Array | tuple[jax.Array, ...], batch: task.Batch
@@ -398,8 +390,7 @@ class Segmentation(class_names.NamingTask):
             UserError: an option.
         """
         self.enlargement(options)
-        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        levels = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+        levels = photographs.in_8_bits(image)
         views = self.evaluation_input({"image": levels}, "", _PREDICTS)
 
         def finish(outputs: list[np.ndarray]) -> answer.Shown:

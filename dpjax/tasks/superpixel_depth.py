@@ -6,7 +6,7 @@ likelihood, also where only some superpixels have a depth.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,10 @@ class SuperpixelDepth(depth.Depth):
         target: which depth of a superpixel is learned; see `targets.log_depths`.
         back_projection: from superpixels to pixels; "none", "colorize" or "guided".
         depth_range: d_min and d_max, metres.
+        unit: the default; y is made of logarithms.
     """
+
+    _meaning: ClassVar[tuple[str, ...]] = ("depth_range",)
 
     zooms: tuple[float, float] = (1.0, 1.0)
     superpixels: front_end.Settings = dataclasses.field(
@@ -64,6 +67,12 @@ class SuperpixelDepth(depth.Depth):
                 self.zooms,
                 "1 and 1, because images are cut up as a whole",
                 lambda v: tuple(v) == (1, 1),
+            ),
+            (
+                "unit",
+                self.unit,
+                "log_metres, because y is made of logarithms",
+                lambda v: v == "log_metres",
             ),
             (
                 "depth_range",

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import optax
 from flax import traverse_util
+from jax import lax
 from jax import numpy as jnp
 
 from dpjax import config, errors
@@ -67,6 +68,27 @@ def decay_mask(params: Any, patterns: tuple[str, ...]) -> Any:
         A tree of bool like `params`.
     """
     return jax.tree.map(operator.not_, _fitting(params, patterns))
+
+
+def hold(params: Any, factors: Mapping[str, float]) -> Any:
+    """Returns parameters, as constants where their learning rate is 0.
+
+    No gradient is computed for them, and none of theirs counts where norms are limited.
+
+    Args:
+        params: the tree of parameters.
+        factors: shell-style patterns of paths and what the learning rate is multiplied
+            by; the first that fits counts.
+
+    Returns:
+        The same values.
+    """
+    flat = traverse_util.flatten_dict(params, sep="/")
+    held = {
+        path: value if _factor(path, factors) else lax.stop_gradient(value)
+        for path, value in flat.items()
+    }
+    return traverse_util.unflatten_dict(held, sep="/")
 
 
 def _fitting(params: Any, patterns: tuple[str, ...]) -> Any:

@@ -17,6 +17,7 @@ from jax import lax
 
 from dpjax import config
 from dpjax.tasks import task as tasks_task
+from dpjax.training import optimiser
 from dpjax.training import state as states
 
 AXIS = "batch"
@@ -53,7 +54,7 @@ def make_train_step(
         keys = example_keys(seed, batch["position"])
         images, batch = task.inputs(batch, keys, experiment.data)
         outputs, model_state = module.apply(
-            {"params": params, **model_state},
+            {"params": optimiser.hold(params, optim.lr_factors), **model_state},
             images,
             train=True,
             mutable=list(model_state),

@@ -9,10 +9,11 @@ import pytest
 
 from dpjax import config, errors, tasks
 from dpjax.cli import convert
+from dpjax.data import crop_window
 from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
 from dpjax.ops import enlarge
-from dpjax.tasks import classification, restoration
+from dpjax.tasks import classification, depth, restoration
 from dpjax.training import release
 from dpjax.weights import store
 from tests import peers
@@ -220,13 +221,83 @@ def test_networks_over_superpixels_are_refused_before_the_file_is_read(tmp_path)
         convert.main(words)
 
 
-def test_a_depth_network_wants_a_config_that_says_what_its_numbers_are(
-    tmp_path, source
-):
+FCRN = ("--option", "blocks=[1,1,1,1]", "up_widths=[8,8,8,8,8]")
+AS_THERE = ("interleaving=exchanged", "variant=v1.5")
+
+
+@pytest.fixture(scope="module")
+def fcrn(tmp_path_factory):
+    """A shallow network of the public port, its file, and that of its trunk alone."""
+    torch = pytest.importorskip("torch")
+    peers.timm()
+    from torchvision.models import resnet
+
+    from benchmarks import torch_fcrn
+
+    trunk = peers.randomise(resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1]))
+    folder = tmp_path_factory.mktemp("fcrn")
+    torch.save(trunk.state_dict(), folder / "trunk.pth")
+    port = peers.randomise(torch_fcrn.FCRN(trunk, (8,) * 5, "exchanged"))
+    torch.save(port.state_dict(), folder / "port.pth")
+    return port, str(folder / "port.pth"), str(folder / "trunk.pth")
+
+
+@pytest.mark.torch
+def test_a_port_of_fcrn_becomes_weights_that_answer_in_metres(tmp_path, fcrn, photo):
+    network, source, _ = fcrn
+    _, output = run(source, tmp_path, *FCRN, *AS_THERE, model="fcrn_resnet50")
+    loaded = trained.load(output)
+    assert (loaded.task.unit, loaded.task.size) == ("metres", (228, 304))
+    given = crop_window.resize(photo, (228, 304)).astype(np.float32) / 255
+    seen = np.asarray(layers.standardise(given[None], "imagenet"))
+    (metres,) = peers.output(network, seen)
+    assert 0.2 < (metres > 0.1).mean() < 1  # the smallest that is answered
+    metres = np.clip(metres, 0.1, 100)
+    metres = enlarge.on_host(metres, photo.shape[:2], "half_pixel")[..., 0]
+    found = predictor.Predictor(output)(photo).maps["depth"]
+    np.testing.assert_allclose(found, metres, rtol=1e-3, atol=1e-4)
+
+
+def _depth_config(tmp_path, **fields):
+    said = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    file = tmp_path / "depth.py"
+    file.write_text(
+        "from dpjax import config\n"
+        "from dpjax.tasks import depth\n"
+        "def get_config():\n"
+        "    return config.Experiment(\n"
+        f"        task=depth.Depth({said}), model=config.Model('fcrn_resnet50'),\n"
+        "        optim=config.Optim(), data=config.Data((), ()), total_steps=1,\n"
+        "        evaluation=config.Evaluation('all_pixels'))\n"
+    )
+    return str(file)
+
+
+@pytest.mark.torch
+def test_a_config_that_reads_other_depths_is_refused(tmp_path, fcrn):
+    words = [*FCRN, *AS_THERE, "--config"]
+    with pytest.raises(errors.UserError, match=r"trained with unit='metres'"):
+        run(fcrn[1], tmp_path, *words, _depth_config(tmp_path), model="fcrn_resnet50")
+    fields = {"unit": "metres", "loss": "l1", "limits": (1.0, 9.0)}
+    settings = _depth_config(tmp_path, **fields)
+    _, output = run(fcrn[1], tmp_path, *words, settings, model="fcrn_resnet50")
+    assert trained.load(output).task.limits == (1.0, 9.0)
+
+
+@pytest.mark.torch
+def test_a_classifier_starts_a_depth_network(tmp_path, fcrn):
+    model = "fcrn_resnet50"
     with pytest.raises(
-        errors.UserError, match=r"fcrn_resnet50 gives numbers.*--config"
+        errors.DataError, match=r'\n.*classifier.*--skip "\*decoder/\*"'
     ):
-        run(source, tmp_path, model="fcrn_resnet50")
+        run(fcrn[2], tmp_path, *FCRN, model=model)
+    words = (*FCRN, "--skip", "*decoder/*")
+    _, output = run(fcrn[2], tmp_path, *words, model=model)
+    weights = store.load(output)
+    assert all("decoder/" in path for path in weights.card["fresh"])
+    assert config.decode(weights.card["task"], tasks.TYPES) == depth.Depth()
+    with pytest.raises(errors.UserError, match=r"never trained.*decoder.*--init-from"):
+        predictor.Predictor(output)
 
 
 def test_weights_of_another_architecture_are_named(tmp_path, source):

@@ -6,7 +6,7 @@ import pytest
 
 from dpjax import errors
 from dpjax.inference import memory
-from dpjax.models import rednet
+from dpjax.models import rednet, zoo
 
 
 @pytest.mark.parametrize(("depth", "stride"), [(10, 1), (20, 1), (30, 1), (20, 2)])
@@ -38,6 +38,42 @@ def test_largest_window_is_a_multiple_within_budget_and_bounds():
     assert memory.largest_window(64 * 64 * 10, 10.0, **options) == 64
     with pytest.raises(errors.UserError, match="64 x 64"):
         memory.largest_window(63 * 63 * 10, 10.0, **options)
+
+
+def superpixel_call(name, *, size=(120, 160), count=64):
+    """The estimate of a network over superpixels, of an image and its superpixels."""
+    module = zoo.create_module(name)
+    lengths = {4: count, 12: 3 * count}  # of the smallest example
+    inputs = {}
+    for key, spec in zoo.example_input(module).items():
+        shape = [lengths.get(n, n) for n in spec.shape]
+        if key in ("image", "regions"):
+            shape[1:3] = size
+        inputs[key] = jax.ShapeDtypeStruct(shape, spec.dtype)
+    variables = jax.eval_shape(module.init, jax.random.key(0), zoo.blank_input(module))
+    return memory.bytes_of_call(module, variables, inputs)
+
+
+def test_a_look_at_the_image_takes_its_widest_maps():
+    # VGG16 begins with 64 channels of every pixel, of which two or three maps live.
+    one_map = 120 * 160 * 64 * 4
+    assert 2 * one_map <= superpixel_call("dcnf_fcsp") <= 4 * one_map
+    wider = superpixel_call("dcnf_fcsp", size=(240, 160))
+    assert wider == pytest.approx(2 * superpixel_call("dcnf_fcsp"), rel=0.05)
+
+
+def test_patches_of_superpixels_take_room_in_proportion_to_their_number():
+    each = superpixel_call("dcnf", count=128) - superpixel_call("dcnf", count=64)
+    patch, first_map = 224 * 224 * 3 * 4, 54 * 54 * 64 * 4
+    assert patch + first_map <= each / 64 <= 4 * (patch + first_map)
+
+
+def test_the_largest_batch_is_within_budget_and_bounds():
+    assert memory.largest_batch(10**9, 10.0, largest=4) == 4
+    assert memory.largest_batch(39, 10.0, largest=4) == 3
+    assert memory.largest_batch(10, 10.0, largest=4) == 1
+    with pytest.raises(errors.UserError, match=r"about 3e\+09 GB .* is 2 GB\. Allow"):
+        memory.largest_batch(2 * 10**9, 3e18, largest=4)
 
 
 @pytest.mark.parametrize(("total", "budget"), [(8, 2), (16, 4), (512, 4)])

@@ -7,7 +7,7 @@ import pytest
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.inference import engines, structured
+from dpjax.inference import engines, memory, structured
 
 
 class Weighted(nn.Module):
@@ -63,6 +63,54 @@ def test_examples_of_mixed_sizes_come_back_in_their_order(network, devices):
                 got["sums"][region], values[inside].sum(0), rtol=1e-5, atol=1e-5
             )
             assert got["count"][region] == inside.sum()
+
+
+@pytest.mark.parametrize(
+    ("budget", "calls"),
+    [
+        (None, [4, 4]),  # a call of 6 examples, the last with two lanes filled up
+        (4.5, [4, 4]),
+        (2.5, [2, 2, 2]),
+        (1.5, [1] * 6),
+    ],
+)
+def test_a_budget_bounds_how_many_run_together(network, budget, calls, monkeypatch):
+    module, variables = network
+    examples = [_example(i) for i in range(6)]
+    one = memory.bytes_of_call(
+        module, variables, {k: v[None] for k, v in examples[0].items()}
+    )
+    engine = structured.StructuredEngine(
+        module,
+        variables,
+        memory_bytes=budget and int(budget * one),
+        max_batch=4,
+        devices=jax.devices()[:1],
+    )
+    seen, apply = [], engine._apply
+
+    def watched(variables, batch):
+        seen.append(len(batch["image"]))
+        return apply(variables, batch)
+
+    monkeypatch.setattr(engine, "_apply", watched)
+    found = list(engine.map(examples))
+    assert seen == calls
+    alone = structured.StructuredEngine(module, variables, devices=jax.devices()[:1])
+    for example, got in zip(examples, found, strict=True):
+        np.testing.assert_allclose(got["sums"], alone(example)["sums"], rtol=1e-6)
+
+
+def test_one_example_runs_whatever_it_takes_unless_a_budget_forbids_it(
+    network, monkeypatch
+):
+    module, variables = network
+    engine = engines.open_engine(module, variables, memory_bytes=100)
+    with pytest.raises(errors.UserError, match=r"sees an image as a whole.*Allow more"):
+        engine(_example(0))
+    engine = structured.StructuredEngine(module, variables, max_batch=4)
+    monkeypatch.setattr(memory, "available", lambda device: 100)
+    assert engine(_example(0))["count"].sum() == 20
 
 
 @pytest.mark.parametrize(

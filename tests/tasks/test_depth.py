@@ -93,6 +93,43 @@ def test_coarse_outputs_are_compared_on_the_grid_of_the_truth(record):
     np.testing.assert_array_equal(count, known.sum((1, 2)))
 
 
+@pytest.mark.parametrize("loss", ["berhu", "l1", "l2"])
+def test_losses_of_metres_compare_metres(record, loss):
+    task = depth.Depth(loss=loss, unit="metres", limits=(0.5, 20.0))
+    batch = batch_of(task, record)
+    batch["has_depth"][0] = False
+    known, truth = batch["has_depth"], batch["depth"].astype(np.float64)
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(3, 3, (4, 48, 64, 1)).astype(np.float32)
+    found = task.loss_terms(jnp.asarray(outputs), batch)
+    e = np.where(known, np.abs(outputs[..., 0] - truth), 0)
+    c = 0.2 * e.max((1, 2), keepdims=True)
+    large = (e**2 + c**2) / np.where(c > 0, 2 * c, 1)
+    wanted = {"l1": e, "l2": e**2, "berhu": np.where(e <= c, e, large)}[loss]
+    np.testing.assert_allclose(found["loss"][0], wanted.sum((1, 2)), rtol=1e-4)
+    # Negative metres have no logarithm; what is answered has.
+    answered = np.log(np.clip(outputs[..., 0], 0.5, 20.0))
+    e = np.abs(answered - np.log(np.where(known, truth, 1)))
+    wanted = np.where(known, e, 0).sum((1, 2))
+    np.testing.assert_allclose(found["log_error"][0], wanted, rtol=1e-4)
+    gradient = jax.grad(lambda x: task.loss_terms(x, batch)["loss"][0].sum())(outputs)
+    assert np.isfinite(gradient).all()
+
+
+def test_answers_in_metres_are_cut_off_at_the_limits():
+    task = depth.Depth(loss="berhu", unit="metres", limits=(0.5, 4.0))
+    output = np.array([[[-1], [0.7], [9]]], np.float32)
+    found = task.predicted(None, output).depth
+    np.testing.assert_array_equal(found, np.float32([[0.5, 0.7, 4.0]]))
+
+
+def test_weights_of_another_unit_are_not_scored():
+    metres = depth.Depth(loss="berhu", unit="metres")
+    metres.check_trained(dataclasses.replace(metres, limits=(1.0, 2.0)))
+    with pytest.raises(errors.UserError, match=r"unit='log_metres', this .* 'metres'"):
+        metres.check_trained(depth.Depth())
+
+
 def _scored(task, record, output, protocol="all_pixels"):
     given = task.evaluation_input(record, "", protocol)
     return given, task.score(record, "", given, output, protocol)
@@ -159,6 +196,8 @@ def test_a_photograph_is_answered_in_metres_with_a_bar(photo):
     ("changes", "message"),
     [
         ({"loss": "l3"}, "task.loss must be one of"),
+        ({"unit": "feet"}, "task.unit must be one of log_metres, metres"),
+        ({"unit": "metres"}, "the first with a loss of scale_invariant or eigen"),
         ({"size": (3,)}, "task.size must be height and width"),
         ({"zooms": (2.0, 1.0)}, "task.zooms must be rising"),
         ({"limits": (0.0, 1.0)}, "task.limits must be rising"),

@@ -190,6 +190,13 @@ def test_answers_are_metres_and_deviations_of_logarithms_by_superpixel(record):
     assert task.predicted(given, {"mean": output["mean"]}).deviation is None
 
 
+def test_weights_of_another_range_are_not_scored():
+    task = task_of(depth_range=(0.5, 10.0))
+    task.check_trained(task_of(depth_range=(0.5, 10.0), back_projection="guided"))
+    with pytest.raises(errors.UserError, match=r"depth_range=\(1\.0, 80\.0\), this"):
+        task.check_trained(task_of(depth_range=(1.0, 80.0)))
+
+
 def test_a_photograph_is_answered_with_its_deviation_in_metres(photo):
     task = task_of(back_projection="guided")
     (given,), finish = task.request(photo.astype(np.float32) / 255, {})
@@ -210,6 +217,7 @@ def test_a_photograph_is_answered_with_its_deviation_in_metres(photo):
         ({"size": (32, 32)}, r"task.size must be data.crop, \(64, 96\)"),
         ({"zooms": (1.0, 2.0)}, "task.zooms must be 1 and 1"),
         ({"depth_range": (2.0, 1.0)}, "task.depth_range must be rising"),
+        ({"unit": "metres", "loss": "l1"}, "task.unit must be log_metres"),
         ({"superpixels": front_end.Settings(size=1)}, "there is room for 1024"),
     ],
 )

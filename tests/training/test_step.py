@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh
 from dpjax import config, errors
 from dpjax.models import rednet
 from dpjax.tasks import task
-from dpjax.training import optimiser, parallel, state, step
+from dpjax.training import flops, optimiser, parallel, state, step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +149,45 @@ def test_average_follows_the_parameters_by_its_formula():
         decay = min(0.3, (1 + age) / (10 + age))
         ema = decay * ema + (1 - decay) * now.params["conv1"]["kernel"]
         np.testing.assert_allclose(now.ema["conv1"]["kernel"], ema, rtol=1e-5)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_parameters_of_rate_0_stay_and_cost_no_gradient(accumulate):
+    def with_factor(factor):
+        factors = {"conv1/*": factor, "deconv1/*": factor}
+        optim = config.Optim("sgd", 0.1, lr_factors=factors, accumulate=accumulate)
+        return _experiment(optim=optim)
+
+    start = _run(with_factor(0.0), 2, count=0)[0].params
+    held, seen = _run(with_factor(0.0), 2)
+    # The oracle computes all gradients, and moves by nothing that float32 can see.
+    slow, all_seen = _run(with_factor(1e-30), 2)
+    chex.assert_trees_all_close(held.params, slow.params, rtol=1e-6, atol=1e-20)
+    for name, layer in held.params.items():
+        is_frozen = name in ("conv1", "deconv1")
+        same = np.array_equal(layer["kernel"], start[name]["kernel"])
+        assert same == is_frozen, name
+    norms, all_norms = (
+        [float(m["sums"]["grad_norm"]) for m in run] for run in (seen, all_seen)
+    )
+    assert all(0 < a < b for a, b in zip(norms, all_norms, strict=True))
+
+
+def test_a_frozen_trunk_is_passed_forward_only():
+    def work(factors):
+        optim = config.Optim("sgd", lr_factors=factors)
+        experiment = _experiment(optim=optim, parallel="shard_map")
+        tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
+        update = step.make_train_step(experiment.task, _MODULE, tx, experiment)
+        form = parallel.open_devices(experiment)
+        start = jax.eval_shape(lambda: state.create(experiment, _MODULE, tx))
+        batch = experiment.task.batch_spec(experiment.data, 16)
+        return flops.count(form.compile_step(update), start, batch)
+
+    trunk = {f"conv{i}/*": 0.0 for i in (1, 2)}
+    everything, held = work({}), work(trunk)
+    # conv2 needs neither slope nor passes one down, conv1 has one for its kernel only.
+    assert held < 0.8 * everything
 
 
 @pytest.mark.parametrize("how", ["pmap", "shard_map"])
