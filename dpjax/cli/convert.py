@@ -40,6 +40,9 @@ class Options:
     the names of their public code.  A last rectification, which some implementations of
     RED-Net have, is left out: pictures are clipped anyway.
 
+    Depth over superpixels starts from what sees the image: CNN-F for dcnf, whose arrays
+    are called conv1.weight to fc8.bias.
+
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
         source: .pth or .pt of torch.save, .safetensors, or .npz; for weights of MXNet
@@ -93,19 +96,15 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
-    if options.model in zoo.list_superpixel_networks():
-        raise errors.UserError(
-            f"No public weights of {options.model} are known. Train it: python "
-            "train.py configs/depth/..."
-        )
-    arrays = importers.read_arrays(options.source)
     scorers = (*zoo.list_backbones(), *zoo.list_segmenters())
-    is_scorer = options.model in (*scorers, *zoo.list_depth_networks())
+    others = (*zoo.list_depth_networks(), *zoo.list_superpixel_networks())
+    is_scorer = options.model in (*scorers, *others)
     if is_scorer and options.model not in scorers and options.config is None:
         raise errors.UserError(
-            f"{options.model} gives numbers for pixels, and the file does not say what "
-            "they mean. Name a config whose task does: --config configs/..."
+            f"{options.model} gives numbers, and the file does not say what they mean. "
+            "Name a config whose task does: --config configs/..."
         )
+    arrays = importers.read_arrays(options.source)
     read = _scorer if is_scorer else _restorer
     variables, task = read(arrays, chosen, options)
     if options.config is not None:
@@ -164,8 +163,11 @@ def _restorer(
 
 def _scorer(
     arrays: Mapping[str, np.ndarray], chosen: dict[str, Any], options: Options
-) -> tuple[Any, tasks.Task]:
-    """Variables of a backbone and what scores on it, fresh where they are skipped."""
+) -> tuple[Any, tasks.Task | None]:
+    """Variables of a backbone and what scores on it, fresh where they are skipped.
+
+    No task where only a config can tell it.
+    """
     if options.transposed:
         raise errors.UserError(
             f"--transposed is for RED-Nets of MATLAB's Caffe, got it for "
@@ -185,6 +187,8 @@ def _scorer(
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
+    if zoo.is_structured(module):
+        return variables, None
     if module.is_dense:
         upsampling = "align_corners" if module.align_corners else "half_pixel"
         return variables, segmentation.Segmentation(upsampling=upsampling)

@@ -301,6 +301,19 @@ def create_model(
         UserError: as `create_module`.
     """
     module = create_module(name, compute_dtype=compute_dtype, **options)
+    return module, fresh_variables(module, jax.random.key(seed))
+
+
+def fresh_variables(module: nn.Module, key: jax.Array) -> dict[str, Any]:
+    """Returns what a network begins with.
+
+    Args:
+        module: a network of `create_module`.
+        key: of the draws.
+
+    Returns:
+        Its variables, `{"params": ...}`, float32.
+    """
     # Under jit one program draws everything, and the forward pass is never computed.
     # Compiling takes longer than drawing: the lower level halves it, with equal bits.
     is_cpu = jax.default_backend() == "cpu"
@@ -308,7 +321,7 @@ def create_model(
         lambda key: module.init(key, blank_input(module)),
         compiler_options={"xla_backend_optimization_level": 1} if is_cpu else None,
     )
-    return module, init(jax.random.key(seed))
+    return init(key)
 
 
 def is_structured(module: nn.Module) -> bool:

@@ -209,14 +209,14 @@ def test_options_of_other_networks_are_refused(tmp_path, source, model, words, m
         run(source, tmp_path, *words, model=model)
 
 
-def test_networks_over_superpixels_are_refused_before_the_file_is_read(tmp_path):
+def test_networks_over_superpixels_want_a_config_before_the_file_is_read(tmp_path):
     words = [
         "dcnf_fcsp",
         str(tmp_path / "none.pth"),
         "-o",
         str(tmp_path / "a.safetensors"),
     ]
-    with pytest.raises(errors.UserError, match="No public weights of dcnf_fcsp"):
+    with pytest.raises(errors.UserError, match=r"dcnf_fcsp gives numbers.*--config"):
         convert.main(words)
 
 
