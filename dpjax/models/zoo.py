@@ -27,6 +27,7 @@ from dpjax import errors
 from dpjax.models import (
     backbones,
     depth_networks,
+    grid_crf,
     rednet,
     segmenters,
     superpixel_networks,
@@ -237,6 +238,8 @@ def _options(
                 f"backbone of {name}", backbone, backbones.BUILDERS
             )
         found += _parameters(decoder) + _parameters(backbones.BUILDERS[backbone])
+        own = _parameters(grid_crf.GridCrf)
+        found += [p for p in own if p.name in grid_crf.OPTIONS]
     preset = getattr(build, "keywords", {})
     first = {
         p.name: p.replace(default=preset.get(p.name, p.default))
