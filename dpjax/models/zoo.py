@@ -149,6 +149,27 @@ def list_options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in _options(name, _MODELS[name])}
 
 
+def list_choices(name: str) -> dict[str, tuple[str, ...]]:
+    """Returns the options of a network that are one of a few words.
+
+    Args:
+        name: a name of `list_models`.
+
+    Returns:
+        Option names to the words.
+
+    Raises:
+        UserError: unknown name, with the nearest ones.
+    """
+    if name not in _MODELS:
+        raise errors.unknown_name("model", name, _MODELS)
+    return {
+        p.name: p.annotation.__args__
+        for p in _options(name, _MODELS[name])
+        if typing.get_origin(p.annotation) is typing.Literal
+    }
+
+
 def published_side(name: str) -> int:
     """Returns the side of the images that a classifier was published with.
 

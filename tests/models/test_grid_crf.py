@@ -11,7 +11,9 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from dpjax import errors
+from dpjax.inference import windows
 from dpjax.models import grid_crf, segmenter, zoo
+from dpjax.tasks import depth
 
 SIZE = (14, 19)
 # Compiling is nearly all of the work.
@@ -198,17 +200,17 @@ def test_slopes_are_those_of_the_dense_solution_in_double_precision(images):
 
 
 def test_deviations_are_those_of_the_gaussian(images):
-    module = network(has_deviations=True, pairwise="projected", probes=100)
+    module = network(has_deviations=True, pairwise="projected", probes=40)
     beta = np.array([0.2, 2.0, 1.0], np.float32)
     variables = variables_of(module, images, beta=beta, log_tau=np.float32(1.5))
     found = output(module, variables, images[:1])
     assert found.shape == (1, *SIZE, 2)
     inverse = np.linalg.inv(matrix(images[0], beta, module.gammas).toarray())
     want = np.sqrt(np.diag(inverse) / (2 * np.exp(1.5))).reshape(SIZE)
-    # A deviation misses at most 1 / sqrt(2 probes) of itself, 7 %.
+    # A deviation misses at most 1 / sqrt(2 probes) of itself, 11 %.
     off = found[0, ..., 1] / want - 1
-    assert np.abs(off).max() < 4 * 0.07
-    assert np.sqrt((off**2).mean()) < 0.07
+    assert np.abs(off).max() < 4 * 0.11
+    assert np.sqrt((off**2).mean()) < 0.11
     assert np.ptp(want) > 0.3 * want.mean()
     plain = network(pairwise="projected")
     params = {**variables["params"], "crf": {"beta": beta}}
@@ -255,6 +257,23 @@ def test_smaller_maps_are_enlarged_as_their_network_says(images, align_corners):
         weight = np.maximum(1 - np.abs(place[:, None] - np.arange(few)), 0)
         want = np.moveaxis(np.tensordot(weight, want, (1, axis)), 0, axis)
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-4)
+
+
+def test_an_engine_gives_depth_and_deviation_that_the_task_reads(images):
+    module = network(stride=2, has_deviations=True, probes=2, gammas=(5.0,))
+    variables = variables_of(module, images)
+    engine = windows.Engine(module, variables, devices=jax.devices()[:1])
+    found = engine(images[0])
+    want = output(module, variables, images[:1])[0]
+    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
+    task = depth.Depth(limits=(1e-6, 1e6))
+    said = task.predicted(images[0], found)
+    np.testing.assert_allclose(said.depth, np.exp(want[..., 0]), rtol=1e-4)
+    np.testing.assert_allclose(said.deviation, want[..., 1], rtol=1e-4)
+    record = {"image": np.uint8(255 * images[0]), "depth": said.depth, "id": "x"}
+    row = task.score(record, "", images[0], found, "all_pixels")
+    assert row["rel"] < 1e-5
+    assert "coverage1_image" in task.summarise([row])
 
 
 def test_grey_images_have_strengths_too(images):

@@ -165,6 +165,22 @@ def test_a_trained_segmenter_starts_the_whole_trunk(weights):
     np.testing.assert_array_equal(one, two)
 
 
+def test_a_crf_is_put_on_a_depth_network_that_was_trained_without(weights, capsys):
+    options = {**RESNET, "up_widths": (8,) * 5, "norm": "device"}
+    path, given = weights("fcrn_resnet50", **options)
+    options = {**options, "crf": "grid_calibrated", "beta": 4.0}
+    with pytest.raises(errors.UserError) as caught:
+        _started(_run("fcrn_resnet50", options, path))
+    assert str(caught.value).endswith('--init-skip "crf/*".')
+    module, found = _started(_run("fcrn_resnet50", options, path, ("crf/*",)))
+    assert "fresh: crf/*" in capsys.readouterr().err
+    crf = found["params"].pop("crf")
+    np.testing.assert_allclose(np.log1p(np.exp(crf["beta"])), 4, rtol=1e-6)
+    chex.assert_trees_all_equal(found, given)
+    assert crf["log_tau"] == 0
+    assert module.channels == 3
+
+
 def test_cnn_f_of_caffe_starts_dcnf(tmp_path, weights):
     rng = np.random.default_rng(0)
     widths = (4, 6, 4, 4, 5)
