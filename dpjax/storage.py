@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import threading
 
 from dpjax import errors
 
@@ -40,7 +41,9 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
         StorageError: the place cannot be written.
     """
     path = pathlib.Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Threads of a pipeline may write the same file at once.
+    writer = f"{os.getpid()}.{threading.get_ident()}"
+    part = path.with_name(f".{path.name}.{writer}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:

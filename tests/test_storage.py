@@ -1,6 +1,8 @@
 """A file is written whole or not at all, whatever gets in the way."""
 
+import concurrent.futures
 import os
+import threading
 
 import pytest
 
@@ -13,6 +15,17 @@ def test_a_file_is_replaced_and_its_folder_made(tmp_path):
         storage.replace(path, data)
         assert path.read_bytes() == data
     assert os.listdir(path.parent) == ["file"]
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    both = threading.Barrier(2, timeout=10)
+    monkeypatch.setattr(os, "fsync", lambda _: both.wait())  # each has its part open
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(storage.replace, path, b"same") for _ in range(2)]:
+            future.result()
+    assert path.read_bytes() == b"same"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_an_interruption_leaves_the_old_file_alone(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ ours, the paper's is not at hand.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcrn_nyudv2.py --workdir DIR \
-             --init-from resnet50.safetensors --init-skip "*decoder/*" "head/*"
+             --init-from resnet50.safetensors --init-skip "decoder/*" "head/*"
 Expect:  not trained here; the paper has rel 0.127, rms 0.573 on the 654 test images
 Source:  Laina et al., 3DV 2016
 """

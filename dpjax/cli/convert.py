@@ -23,7 +23,13 @@ from flax import linen as nn
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
-from dpjax.tasks import classification, depth, restoration, segmentation
+from dpjax.tasks import (
+    classification,
+    depth,
+    restoration,
+    segmentation,
+    superpixel_depth,
+)
 from dpjax.weights import (
     grey_stems,
     importers,
@@ -49,6 +55,9 @@ class Options:
     its depth under the names of their public code.  A network for pixels may also start
     from a classifier on its backbone: --skip "*decoder/*".  A last rectification, which
     some implementations of RED-Net have, is left out: pictures are clipped anyway.
+
+    Depth over superpixels starts from what sees the image: CNN-F for dcnf, whose arrays
+    are called conv1.weight to fc8.bias.
 
     Attributes:
         model: name of the network, as `python -m dpjax list` shows it.
@@ -104,14 +113,10 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax convert")
     chosen = dict(map(_parse, options.option))
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
-    if options.model in zoo.list_superpixel_networks():
-        raise errors.UserError(
-            f"No public weights of {options.model} are known. Train it: python "
-            "train.py configs/depth/..."
-        )
     arrays = importers.read_arrays(options.source)
-    dense = (*zoo.list_segmenters(), *zoo.list_depth_networks())
-    read = _scorer if options.model in (*zoo.list_backbones(), *dense) else _restorer
+    others = (*zoo.list_segmenters(), *zoo.list_depth_networks())
+    others += tuple(zoo.list_superpixel_networks())
+    read = _scorer if options.model in (*zoo.list_backbones(), *others) else _restorer
     variables, task = read(arrays, chosen, options)
     fresh = matching.skipped(variables, options.skip)
     if options.config is not None:
@@ -203,6 +208,8 @@ def _scorer(
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     if layout in _PUBLISHED:
         return variables, _PUBLISHED[layout]
+    if zoo.is_structured(module):
+        return variables, superpixel_depth.SuperpixelDepth()
     if options.model not in (*zoo.list_backbones(), *zoo.list_segmenters()):
         return variables, depth.Depth(size=tuple(getattr(module, "image_size", ())))
     if module.is_dense:

@@ -23,7 +23,7 @@ class Options:
     """Lists networks, the weights that come with dpjax, and data sets.
 
     Attributes:
-        pattern: which names, such as "rednet*".
+        pattern: which names, such as "rednet*"; of a single network all options too.
     """
 
     pattern: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATTERN")] = (
@@ -56,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
     if models:
         header = ["network", "parameters", "halo", "stride"]
         tables.append(report.text_table(header, [_model(name) for name in models]))
+    if len(models) == 1:
+        header = ["option", "value", "one of"]
+        tables.append(report.text_table(header, _options(*models)))
     if released:
         header = ["weights", "network", "parameters", "scores"]
         tables.append(report.text_table(header, [_weights(name) for name in released]))
@@ -71,6 +74,21 @@ def _model(name: str) -> list[str]:
     module = zoo.create_module(name)
     halo = "image" if module.halo is None else str(module.halo)
     return [name, _parameters(module), halo, str(module.stride)]
+
+
+def _options(name: str) -> list[list[str]]:
+    choices = zoo.list_choices(name)
+    return [
+        [option, _written(value), ", ".join(choices.get(option, ()))]
+        for option, value in sorted(zoo.list_options(name).items())
+    ]
+
+
+def _written(value: Any) -> str:
+    """A value as one types it after --model.options.NAME."""
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return str(value)
 
 
 def _weights(name: str) -> list[str]:

@@ -163,6 +163,36 @@ def scale_invariant(
     return _sum(values / n), (count > 0).astype(jnp.float32)
 
 
+def calibration(
+    deviation: jax.Array, output: jax.Array, target: jax.Array, valid: jax.Array
+) -> jax.Array:
+    """Returns (e^2 / s^2 + ln s^2) / 2, with mean squares over each image.
+
+    e^2 is that of the errors and s^2 that of the deviations, so it is least where both
+    are the same on average: the negative log-likelihood of errors whose variance is
+    known up to a factor, but for what varies within an image.
+
+    Args:
+        deviation: standard deviations of the prediction, above 0, [b, ...].
+        output: prediction, of that shape; errors are constants for gradients.
+        target: what it should be, of that shape; anything where nothing is valid.
+        valid: whether a pixel counts, bool, of that shape.
+
+    Returns:
+        float32 [b]; 0 where no pixel is valid.
+
+    Raises:
+        UserError: arrays of different shapes, which would be broadcast.
+    """
+    e, _ = _residuals(lax.stop_gradient(output), target, valid)
+    s, _ = _residuals(deviation, jnp.zeros_like(deviation), valid)
+    has_pixels = _sum(valid) > 0
+    error, spread = (jnp.where(has_pixels, _sum(x * x), 1.0) for x in (e, s))
+    count = jnp.where(has_pixels, _sum(valid), 1.0)
+    value = (error / spread + jnp.log(spread / count)) / 2
+    return jnp.where(has_pixels, value, 0.0)
+
+
 def _residuals(output, target, valid):
     """output - target in float32, 0 where nothing is valid, whatever is there."""
     if not output.shape == target.shape == valid.shape:

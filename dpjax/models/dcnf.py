@@ -7,6 +7,10 @@ Gaussian that both make, in closed form (`ops.crf`).
 
 These networks take more than an image: see `Dcnf.example_inputs`, whose arrays
 `dpjax.data.superpixels` computes.
+
+What sees the image has its parameters where other networks have theirs, "backbone/*"
+and "decoder/*", so weights of a classifier or segmenter start it; what is said of
+superpixels follows in "head/*", and the CRF in "crf/*".
 """
 
 from collections.abc import Mapping
@@ -17,12 +21,11 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import layers
+from dpjax.models import layers, strengths
 from dpjax.ops import crf, crf_dense, patches, regions
 
 Inputs = Mapping[str, jax.Array]
 Crf = Literal["none", "paper", "calibrated"]
-Pairwise = Literal["projected", "softplus"]
 
 # Texture, colour histogram and mean colour: the features that `similarities` compare.
 FEATURES = 3
@@ -35,12 +38,11 @@ class Dcnf(nn.Module):
 
     Attributes:
         unary: (inputs, train) to what it says of superpixels, z, [b, n] and features of
-            theirs, [b, n, c].
+            theirs, [b, n, c]; its parameters have the same paths here.
         crf: "none" answers z; "paper" has the unary term with a weight of 1;
             "calibrated" learns the scale tau of the energy as well, which makes the
             deviations mean what they say.
-        pairwise: how beta stays at 0 or above: "projected" after each update (the
-            paper), which `optim.nonnegative` has to do, or "softplus" of a parameter.
+        pairwise: how beta stays at 0 or above; see `strengths`.
         beta: where each beta starts.
         embedding: numbers that superpixels are compared by in addition, learned from
             their features; 0 for none.
@@ -49,7 +51,7 @@ class Dcnf(nn.Module):
 
     unary: nn.Module
     crf: Crf = "paper"
-    pairwise: Pairwise = "projected"
+    pairwise: strengths.Pairwise = "projected"
     beta: float = 1.0
     embedding: int = 0
     smallest_side: int = _SIDE
@@ -63,17 +65,18 @@ class Dcnf(nn.Module):
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""
         super().__post_init__()
-        for kind, value, known in (
-            ("CRF", self.crf, Crf.__args__),
-            ("pairwise strength", self.pairwise, Pairwise.__args__),
-        ):
-            if value not in known:
-                raise errors.unknown_name(kind, value, known)
-        if self.beta < 0 or self.embedding < 0:
+        if self.crf not in Crf.__args__:
+            raise errors.unknown_name("CRF", self.crf, Crf.__args__)
+        strengths.check(self.beta, self.pairwise)
+        if self.embedding < 0:
             raise errors.UserError(
-                "A CRF wants beta and the size of its embedding at 0 or above, got "
-                f"beta={self.beta} and embedding={self.embedding}."
+                "A CRF wants the size of its embedding at 0 or above, got "
+                f"embedding={self.embedding}. 0 is none."
             )
+
+    def setup(self) -> None:
+        """Puts the CRF beside the parts of the network, whose paths stay."""
+        nn.share_scope(self, self.unary)
 
     def example_inputs(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Returns what the network takes.
@@ -116,11 +119,14 @@ class Dcnf(nn.Module):
         z = jnp.where(valid, z, 0)
         if self.crf == "none":
             return {"unary": z, "mean": z}
-        weights = self._edge_weights(inputs, features)
-        tau = jnp.ones(z.shape[:1], z.dtype)
-        if self.crf == "calibrated":
-            log_tau = self.param("log_tau", nn.initializers.zeros, ())
-            tau = tau * jnp.exp(log_tau)
+        weights, tau = _Strengths(
+            self.crf == "calibrated",
+            self.pairwise,
+            self.beta,
+            self.embedding,
+            name="crf",
+        )(inputs, features)
+        tau = jnp.broadcast_to(tau, z.shape[:1]).astype(z.dtype)
         precision = crf_dense.from_edges(
             inputs["edges"], weights, z.shape[1], valid=valid
         )
@@ -132,7 +138,22 @@ class Dcnf(nn.Module):
             "tau": tau,
         }
 
-    def _edge_weights(self, inputs: Inputs, features: jax.Array) -> jax.Array:
+
+class _Strengths(nn.Module):
+    """R of edges and the scale tau, with what is learned of both; fields as of `Dcnf`.
+
+    `has_scale` is whether tau is learned.
+    """
+
+    has_scale: bool
+    pairwise: strengths.Pairwise
+    beta: float
+    embedding: int
+
+    @nn.compact
+    def __call__(
+        self, inputs: Inputs, features: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         alike = inputs["similarities"]
         if self.embedding:
             codes = nn.Dense(self.embedding, name="embedding")(
@@ -146,26 +167,28 @@ class Dcnf(nn.Module):
             # Padding has similarities of 0, and stays without edges.
             is_edge = (alike > 0).any(-1, keepdims=True)
             alike = jnp.concatenate([alike, jnp.where(is_edge, learned, 0)], -1)
-        count = alike.shape[-1]
-        start = self.beta
-        if self.pairwise == "softplus":
-            start = jnp.log(jnp.expm1(jnp.maximum(start, 1e-6)))
-        beta = self.param("beta", nn.initializers.constant(start), (count,))
-        if self.pairwise == "softplus":
-            beta = nn.softplus(beta)
-        return crf.edge_weights(alike, beta)
+        beta = strengths.learned(self, alike.shape[-1], self.beta, self.pairwise)
+        tau = jnp.ones(())
+        if self.has_scale:
+            tau = jnp.exp(self.param("log_tau", nn.initializers.zeros, ()))
+        return crf.edge_weights(alike, beta), tau
 
 
 class PooledUnary(nn.Module):
     """One look at the image, then the features of each superpixel (DCNF-FCSP).
 
     Attributes:
-        trunk: (images, train) to a feature map [b, h', w', c].
+        trunk: (images, train) to a feature map [b, h', w', c], which is rectified; its
+            parameters have the same paths here.
         head: features [..., c] to one number each.
     """
 
     trunk: nn.Module
     head: nn.Module
+
+    def setup(self) -> None:
+        """Puts the head beside the parts of the trunk, whose paths stay."""
+        nn.share_scope(self, self.trunk)
 
     def __call__(
         self, inputs: Inputs, train: bool = False
@@ -179,7 +202,7 @@ class PooledUnary(nn.Module):
         Returns:
             float32 [b, n] and features [b, n, c].
         """
-        features = self.trunk(inputs["image"], train=train)
+        features = nn.relu(self.trunk(inputs["image"], train=train))
         count = inputs["region_valid"].shape[1]
         features = regions.pool(features, inputs["regions"], count)
         return self.head(features, train=train), features
@@ -189,13 +212,13 @@ class PatchUnary(nn.Module):
     """A look at the surroundings of each superpixel (DCNF).
 
     Attributes:
-        trunk: (patches [m, side, side, 3], train) to features [m, c].
+        backbone: (patches [m, side, side, 3], train) to features [m, c].
         head: features [..., c] to one number each.
         box: side of the surroundings, pixels of the image; 120 for NYU.
-        side: of the patches that the trunk takes.
+        side: of the patches that the backbone takes.
     """
 
-    trunk: nn.Module
+    backbone: nn.Module
     head: nn.Module
     box: int = 120
     side: int = 224
@@ -215,7 +238,7 @@ class PatchUnary(nn.Module):
         centres = inputs["region_centroids"]
         found = patches.around(inputs["image"], centres, self.box, self.side)
         b, n = found.shape[:2]
-        features = self.trunk(found.reshape(b * n, *found.shape[2:]), train=train)
+        features = self.backbone(found.reshape(b * n, *found.shape[2:]), train=train)
         features = features.reshape(b, n, -1)
         return self.head(features, train=train), features
 
@@ -223,52 +246,37 @@ class PatchUnary(nn.Module):
 class LastMap(nn.Module):
     """The deepest map of a backbone, with convolutions of its own on top.
 
+    A decoder of a `segmenter.Segmenter`.
+
     Attributes:
-        backbone: gives a feature pyramid; its last stride should be 8.
         widths: channels of further rectified 3x3 convolutions.
         dtype: compute type.
     """
 
-    backbone: nn.Module
     widths: tuple[int, ...] = ()
     dtype: jnp.dtype = jnp.float32
 
+    align_corners = False
+
     @nn.compact
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(
+        self,
+        pyramid: Mapping[int, jax.Array],
+        size: tuple[int, int],
+        train: bool = False,
+    ) -> jax.Array:
         """Returns the features.
 
         Args:
-            images: RGB in [0, 1], float [b, h, w, 3].
-            train: whether batch statistics are taken.
+            pyramid: of a backbone whose last stride should be 8.
+            size: rows and columns of the image; the result does not depend on it.
+            train: changes nothing.
 
         Returns:
             [b, h', w', c].
         """
-        pyramid = self.backbone(images, train=train)
         x = pyramid[max(pyramid)]
         for i, width in enumerate(self.widths, 1):
             x = layers.conv(width, 3, bias=True, dtype=self.dtype, name=f"conv{i}")(x)
             x = nn.relu(x)
         return x
-
-
-class Rectified(nn.Module):
-    """The scores of a segmenter as features of a network on top.
-
-    Attributes:
-        segmenter: its `num_classes` are the channels.
-    """
-
-    segmenter: nn.Module
-
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the features.
-
-        Args:
-            images: RGB in [0, 1], float [b, h, w, 3].
-            train: whether dropout is on.
-
-        Returns:
-            [b, h', w', c], rectified.
-        """
-        return nn.relu(self.segmenter(images, train=train))

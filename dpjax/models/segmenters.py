@@ -16,12 +16,17 @@ from dpjax.models import (
     deconvnet,
     deeplab,
     fcn,
+    grid_crf,
     multi_scale,
     refinenet,
     scales,
     segmenter,
     wide_fcn,
 )
+
+Crf = Literal["none", "lattice", "exact", "window", "grid", "grid_calibrated"]
+# Those that join numbers for each pixel instead of labels.
+GRID_CRFS = ("grid", "grid_calibrated")
 
 _FCN32S = functools.partial(fcn.PyramidFCN, finest=32)
 _FCN16S = functools.partial(fcn.PyramidFCN, finest=16)
@@ -124,7 +129,7 @@ def build(
     input_scales: Sequence[float] = (1.0,),
     pairing: scales.Pairing = "level",
     max_over_scales: Sequence[float] = (1.0,),
-    crf: Literal["none", "lattice", "exact", "window"] = "none",
+    crf: Crf = "none",
     **options: Any,
 ) -> nn.Module:
     """Returns a decoder on any backbone, or on one for each of several scales.
@@ -141,8 +146,10 @@ def build(
         input_scales: sizes at which backbones of their own see the image.
         pairing: which of their maps belong together; see `scales.Scales`.
         max_over_scales: sizes whose largest scores count; see `multi_scale.MultiScale`.
-        crf: how a CRF works that learns as the last layer, if any; see `crf_rnn`.
-        **options: fields of decoder and backbone.
+        crf: how a CRF works that learns as the last layer, if any: "lattice", "exact"
+            or "window", of labels, see `crf_rnn`; "grid" of one number for each pixel,
+            see `grid_crf`, or "grid_calibrated" if deviations are wanted too.
+        **options: fields of decoder and backbone, and of a CRF on the grid.
 
     Returns:
         The Linen module.
@@ -150,6 +157,9 @@ def build(
     Raises:
         UserError: options that a part refuses.
     """
+    of_grid = {name: options.pop(name) for name in grid_crf.OPTIONS if name in options}
+    if crf not in GRID_CRFS:
+        _check_unused(crf, of_grid)
     if crf != "none":
         network = build(
             decoder,
@@ -161,7 +171,12 @@ def build(
             max_over_scales=max_over_scales,
             **options,
         )
-        return crf_rnn.CrfRnn(network, method=crf)
+        if crf not in GRID_CRFS:
+            return crf_rnn.CrfRnn(network, method=crf)
+        _check_grid(crf, num_classes, max_over_scales)
+        if isinstance(of_grid.get("gammas"), list):
+            of_grid["gammas"] = tuple(of_grid["gammas"])
+        return grid_crf.GridCrf(network, crf == "grid_calibrated", **of_grid)
     _check_factors("input_scales", input_scales, "(1.2, 0.6)")
     _check_factors("max_over_scales", max_over_scales, "(1.0, 0.75, 0.5)")
     kind = backbones.BUILDERS[backbone]
@@ -182,6 +197,29 @@ def build(
     return multi_scale.MultiScale(
         trunk, head, side, input_scale, tuple(max_over_scales)
     )
+
+
+def _check_unused(crf: str, of_grid: Mapping[str, Any]) -> None:
+    for name, value in of_grid.items():
+        if value != getattr(grid_crf.GridCrf, name):
+            raise errors.UserError(
+                f'{name} is an option of crf="grid", this network has crf="{crf}". '
+                f"Choose that CRF, or leave {name} out."
+            )
+
+
+def _check_grid(crf: str, num_classes: int, max_over_scales: Sequence[float]) -> None:
+    if num_classes != 1:
+        raise errors.UserError(
+            f'crf="{crf}" joins one number for each pixel, such as a depth; this '
+            f"network gives {num_classes}. Pass num_classes=1, or for labels "
+            'crf="lattice".'
+        )
+    if len(max_over_scales) > 1:
+        raise errors.UserError(
+            f'crf="{crf}" wants one map; max_over_scales={tuple(max_over_scales)} '
+            "gives the largest of several, which is for scores. Leave one of them out."
+        )
 
 
 def _check_factors(name: str, factors: Sequence[float], several: str) -> None:

@@ -8,7 +8,15 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import backbones, cnn_f, dcnf, segmenters, superpixel_head
+from dpjax.models import (
+    backbones,
+    cnn_f,
+    dcnf,
+    segmenter,
+    segmenters,
+    strengths,
+    superpixel_head,
+)
 
 
 def _dcnf(
@@ -19,7 +27,7 @@ def _dcnf(
     experts: int = 16,
     box: int = 120,
     crf: dcnf.Crf = "paper",
-    pairwise: dcnf.Pairwise = "projected",
+    pairwise: strengths.Pairwise = "projected",
     beta: float = 1.0,
     embedding: int = 0,
     **options: Any,
@@ -44,7 +52,7 @@ def _fcsp(
     tail_dropout: float = 0.5,
     experts: int = 16,
     crf: dcnf.Crf = "paper",
-    pairwise: dcnf.Pairwise = "projected",
+    pairwise: strengths.Pairwise = "projected",
     beta: float = 1.0,
     embedding: int = 0,
     **options: Any,
@@ -55,16 +63,16 @@ def _fcsp(
     `extra_widths` on top; or a segmenter, whose decoder gives `features` channels.
     """
     if trunk in backbones.BUILDERS:
-        seen = backbones.BUILDERS[trunk](dtype=dtype, **options)
-        side = getattr(seen, "smallest_side", dcnf.Dcnf.smallest_side)
-        seen = dcnf.LastMap(seen, tuple(extra_widths), dtype)
+        backbone = backbones.BUILDERS[trunk](dtype=dtype, **options)
+        side = getattr(backbone, "smallest_side", dcnf.Dcnf.smallest_side)
+        last = dcnf.LastMap(tuple(extra_widths), dtype)
+        seen = segmenter.Segmenter(backbone, last, side)
     else:
         build = segmenters.BUILDERS[trunk]
-        seen = build(dtype=dtype, **{**options, "num_classes": features})
-        side = seen.smallest_side
-        seen = dcnf.Rectified(seen)
+        chosen = {**options, "num_classes": features, "crf": "none"}
+        seen = build(dtype=dtype, **chosen)
     unary = dcnf.PooledUnary(seen, _tail(dtype, tail_widths, tail_dropout, experts))
-    return dcnf.Dcnf(unary, crf, pairwise, beta, embedding, side)
+    return dcnf.Dcnf(unary, crf, pairwise, beta, embedding, seen.smallest_side)
 
 
 def _tail(dtype, widths, dropout, experts):

@@ -27,6 +27,7 @@ from dpjax import errors
 from dpjax.models import (
     backbones,
     depth_networks,
+    grid_crf,
     rednet,
     segmenters,
     superpixel_networks,
@@ -148,6 +149,27 @@ def list_options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in _options(name, _MODELS[name])}
 
 
+def list_choices(name: str) -> dict[str, tuple[str, ...]]:
+    """Returns the options of a network that are one of a few words.
+
+    Args:
+        name: a name of `list_models`.
+
+    Returns:
+        Option names to the words.
+
+    Raises:
+        UserError: unknown name, with the nearest ones.
+    """
+    if name not in _MODELS:
+        raise errors.unknown_name("model", name, _MODELS)
+    return {
+        p.name: p.annotation.__args__
+        for p in _options(name, _MODELS[name])
+        if typing.get_origin(p.annotation) is typing.Literal
+    }
+
+
 def published_side(name: str) -> int:
     """Returns the side of the images that a classifier was published with.
 
@@ -237,6 +259,8 @@ def _options(
                 f"backbone of {name}", backbone, backbones.BUILDERS
             )
         found += _parameters(decoder) + _parameters(backbones.BUILDERS[backbone])
+        own = _parameters(grid_crf.GridCrf)
+        found += [p for p in own if p.name in grid_crf.OPTIONS]
     preset = getattr(build, "keywords", {})
     first = {
         p.name: p.replace(default=preset.get(p.name, p.default))
@@ -301,6 +325,19 @@ def create_model(
         UserError: as `create_module`.
     """
     module = create_module(name, compute_dtype=compute_dtype, **options)
+    return module, fresh_variables(module, jax.random.key(seed))
+
+
+def fresh_variables(module: nn.Module, key: jax.Array) -> dict[str, Any]:
+    """Returns what a network begins with.
+
+    Args:
+        module: a network of `create_module`.
+        key: of the draws.
+
+    Returns:
+        Its variables, `{"params": ...}`, float32.
+    """
     # Under jit one program draws everything, and the forward pass is never computed.
     # Compiling takes longer than drawing: the lower level halves it, with equal bits.
     is_cpu = jax.default_backend() == "cpu"
@@ -308,7 +345,7 @@ def create_model(
         lambda key: module.init(key, blank_input(module)),
         compiler_options={"xla_backend_optimization_level": 1} if is_cpu else None,
     )
-    return module, init(jax.random.key(seed))
+    return init(key)
 
 
 def is_structured(module: nn.Module) -> bool:

@@ -126,13 +126,15 @@ class GridPrecision:
         def solve_one(grid, x):
             return grid_multigrid.solve(grid, x, tolerance, max_iterations)
 
-        def solve(_, x):
-            return images_in_turns.for_each(solve_one, x.ndim - 2)(self.grid, x)
+        grid, x = _varying_alike((self.grid, self._checked(x)))
 
-        x = self._checked(x)
-        return lax.custom_linear_solve(
-            self.times, x, solve, symmetric=True, has_aux=True
-        )
+        def multiply(x):
+            return grid_graph.multiply(grid, x)
+
+        def solve(_, x):
+            return images_in_turns.for_each(solve_one, x.ndim - 2)(grid, x)
+
+        return lax.custom_linear_solve(multiply, x, solve, symmetric=True, has_aux=True)
 
     def mean(self, z: jax.Array, *, tolerance: float = 1e-5) -> jax.Array:
         """Returns A^-1 (u z), the y of the least u (y - z)^2 + R (y_p - y_q)^2.
@@ -271,6 +273,16 @@ def from_weights(
     valid = jnp.asarray(valid, bool)
     right, down = _inner_edges(valid, right, down)
     return GridPrecision(right, down, jnp.where(valid, unary, 1), valid)
+
+
+def _varying_alike(arrays):
+    """The arrays, each of which varies over the devices that any of them varies over.
+
+    Inside a shard_map a solution asks for that, and constants such as u = 1 do not.
+    """
+    leaves = [x for x in jax.tree.leaves(arrays) if x.size]
+    nothing = sum(jnp.where(False, x.ravel()[0], 0) for x in leaves)
+    return jax.tree.map(lambda x: x + nothing, arrays)
 
 
 def _inner_edges(nodes, right, down):

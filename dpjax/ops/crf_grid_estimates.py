@@ -71,9 +71,9 @@ class EstimatedGridPrecision(crf_grid.GridPrecision):
     """A precision whose determinant and inverse are estimates; made by `estimated`.
 
     Errors are proportional to 1 / sqrt(probes).  One probe misses about a thousandth of
-    log |A| of an image.  Of a single variance, and of the slope by a single weight, it
-    misses sqrt(2) times the whole; sums over an image, as the slope by beta is, are far
-    better.
+    log |A| of an image.  Of the slope by a single weight it misses sqrt(2) times the
+    whole, of a single variance somewhat less; sums over an image, as the slope by beta
+    is, are far better.
 
     Attributes:
         key: of the probes.
@@ -99,12 +99,20 @@ class EstimatedGridPrecision(crf_grid.GridPrecision):
         return _log_determinant(self)
 
     def inverse_diagonal(self) -> jax.Array:
-        """Returns an estimate of the diagonal of A^-1, without bias and not below 0.
+        """Returns an estimate of the diagonal of A^-1, without bias and above 1 / A_pp.
+
+        That is the variance of a pixel whose neighbours are known, and exact; what is
+        estimated is the variance of their weighted mean (Papandreou & Yuille,
+        "Efficient variational inference in large-scale Bayesian compressed sensing",
+        2011), so the estimate is better than a mean of squares.
 
         Returns:
             [..., h, w].
         """
-        return (samples(self, self.key, self.probes) ** 2).mean(0)
+        x = samples(self, self.key, self.probes)
+        diagonal = self.unary + grid_graph.degrees(self.right, self.down)
+        around = x - grid_graph.multiply(self.grid, x) / diagonal
+        return 1 / diagonal + (around**2).mean(0)
 
 
 @jax.custom_jvp

@@ -67,7 +67,9 @@ def solve(
         return x, residual, z + new / gain * direction, new, count + 1
 
     z = precondition(b)
-    start = (jnp.zeros_like(b), b, z, _dot(b, z), jnp.int32(0))
+    # A count that varies over the devices of a shard_map as b does.
+    none = jnp.where(False, b[0, 0], 0).astype(jnp.int32)
+    start = (jnp.zeros_like(b), b, z, _dot(b, z), none)
     x, *_, count = lax.while_loop(goes_on, iterate, start)
     # Comparisons with NaN end the loop, and leave x at 0.
     x = jnp.where(jnp.isfinite(enough), x, jnp.nan)

@@ -6,17 +6,19 @@ metres, or metres.  What is scored, and under which published rules, is for
 """
 
 import dataclasses
+import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
-from dpjax.models import zoo
+from dpjax.models import segmenters, zoo
 from dpjax.ops import enlarge
 from dpjax.tasks import answer, depth_protocols, photographs, task
 from dpjax.viz import depth_maps
@@ -24,6 +26,7 @@ from dpjax.viz import depth_maps
 Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
 Unit = Literal["log_metres", "metres"]
 
+_STRENGTHS = "crf/beta"  # see `models.strengths`
 _PREDICTS = "all_pixels"  # the protocol of pictures that belong to no published set
 _LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
     "scale_invariant": losses.scale_invariant,
@@ -102,6 +105,7 @@ class Depth(task.Task):
         """
         super().check(experiment)
         self._check_model(experiment.model)
+        _check_strengths(experiment)
         if experiment.evaluation.ensemble:
             raise errors.UserError(
                 "The self-ensemble turns images upside down, which rooms and streets "
@@ -189,6 +193,12 @@ class Depth(task.Task):
                 "Depth is one number for every pixel, the network gives "
                 f"{options['num_classes']}. Pass --model.options.num-classes 1."
             )
+        crf, known = options.get("crf", "none"), ("none", *segmenters.GRID_CRFS)
+        if crf not in known:
+            raise errors.UserError(
+                f"A depth has no labels, which the CRF {crf!r} joins. Choose one of "
+                f"{', '.join(known)} for --model.options.crf."
+            )
 
     def batch_spec(
         self, data: config.Data, batch_size: int
@@ -252,8 +262,12 @@ class Depth(task.Task):
     ) -> dict[str, tuple[jax.Array, jax.Array]]:
         """Returns the loss, and the mean error of logarithms.
 
+        A network that gives deviations learns their scale besides, and nothing else of
+        it: their mean square becomes that of the errors.
+
         Args:
-            outputs: numbers of `unit`, float32 [b, h', w', 1].
+            outputs: numbers of `unit`, float32 [b, h', w', 1]; [b, h', w', 2] with the
+                standard deviation.
             batch: what `inputs` returned.
 
         Returns:
@@ -261,13 +275,19 @@ class Depth(task.Task):
         """
         known = batch["has_depth"] & batch["valid"][:, None, None]
         truth = log_truth = losses.log_depth(batch["depth"], known)
-        told = enlarge.to_size(outputs, truth.shape[1:], "half_pixel")[..., 0]
+        outputs = enlarge.to_size(outputs, truth.shape[1:], "half_pixel")
+        told, *spread = jnp.moveaxis(outputs, -1, 0)
         log_told = told
         if self.unit == "metres":
             truth = jnp.where(known, batch["depth"], 0)
             log_told = jnp.log(jnp.clip(told, *self.limits))
+        total, count = _LOSSES[self.loss](told, truth, known)
+        for deviation in spread:
+            miss = losses.calibration(deviation, told, truth, known)
+            # Its slope alone: what is logged is the loss of the depth.
+            total += count * (miss - lax.stop_gradient(miss))
         return {
-            "loss": _LOSSES[self.loss](told, truth, known),
+            "loss": (total, count),
             "log_error": losses.absolute_error(log_told, log_truth, known),
         }
 
@@ -292,15 +312,19 @@ class Depth(task.Task):
 
         Args:
             given: what it saw, from `evaluation_input`.
-            output: what it gave, numbers of `unit`, float32 [h', w', 1].
+            output: what it gave, numbers of `unit`, float32 [h', w', 1]; [h', w', 2]
+                with the standard deviation.
 
         Returns:
-            Depth on the grid of the output.
+            Depth, and deviation where there is one, on the grid of the output.
         """
-        numbers = output[..., 0]
+        numbers, *spread = np.moveaxis(output, -1, 0)
         if self.unit == "metres":
-            return Prediction(np.clip(numbers, *self.limits))
-        return Prediction(np.exp(np.clip(numbers, *np.log(self.limits))))
+            metres = np.clip(numbers, *self.limits)
+            spread = [deviation / metres for deviation in spread]
+        else:
+            metres = np.exp(np.clip(numbers, *np.log(self.limits)))
+        return Prediction(metres, *spread)
 
     def score(
         self,
@@ -445,6 +469,21 @@ class Depth(task.Task):
 
     def _names(self, protocol: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys((protocol, *self.also)))
+
+
+def _check_strengths(experiment: config.Experiment) -> None:
+    """Refuses a CRF whose strengths could fall below 0, where it is none."""
+    model, patterns = experiment.model, experiment.optim.nonnegative
+    options = {**zoo.list_options(model.name), **model.options}
+    has_crf = options.get("crf", "none") != "none"
+    if not has_crf or options.get("pairwise") != "projected":
+        return
+    if not any(fnmatch.fnmatch(_STRENGTHS, pattern) for pattern in patterns):
+        raise errors.UserError(
+            'The CRF has pairwise="projected", so an update has to keep its strengths '
+            f"at 0 or above: --optim.nonnegative {_STRENGTHS}. Or choose "
+            "--model.options.pairwise softplus."
+        )
 
 
 def _truth(record: task.Example) -> np.ndarray:

@@ -9,7 +9,7 @@ from flax import linen as nn
 from dpjax import config, errors
 from dpjax.inference import receipts
 from dpjax.models import zoo
-from dpjax.training import state
+from dpjax.training import log, state
 from dpjax.weights import matching, store
 
 
@@ -50,11 +50,13 @@ def starting_variables(
     if not skip:
         return weights.variables
     # The same values that a run without other weights would begin with.
-    fresh = jax.jit(module.init)(
-        state.stream_key(experiment.seed, state.INIT),
-        zoo.blank_input(module),
-    )
-    return matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
+    key = state.stream_key(experiment.seed, state.INIT)
+    fresh = zoo.fresh_variables(module, key)
+    merged = matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
+    if jax.process_index() == 0:
+        taken = matching.report(weights.variables, fresh, skip=skip)
+        log.say(f"starting from {experiment.init_from}: {taken}")
+    return merged
 
 
 def _advice(difference: matching.Difference) -> str:

@@ -27,8 +27,10 @@ def write(folder: Path, metric: str) -> None:
     # A figure of its own: pyplot would keep state, and want a screen.
     sheet = figure.Figure(figsize=(10, 4), layout="constrained")
     left, right = sheet.subplots(1, 2)
-    left.semilogy(*zip(*losses, strict=True) if losses else ((), ()))
+    left.plot(*zip(*losses, strict=True) if losses else ((), ()))
     left.set(xlabel="step", ylabel="loss")
+    if not any(value <= 0 for _, value in losses):  # a likelihood's may be below 0
+        left.set_yscale("log")
     for name, points in scores.items():
         right.plot(*zip(*points, strict=True), marker=".", label=_label(name))
     right.set(xlabel="step", ylabel=metric)

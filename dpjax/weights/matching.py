@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from dpjax.models import zoo
 
 _SHOWN = 12  # lines of the two trees; hundreds would hide the first
 _MOST_FOLDERS = 3  # of new layers; what differs in more is another network
+_BACKBONE = "backbone/*"  # without it there is nothing to start from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +86,11 @@ def check_matches(
     ]
     if len(wrong) > _SHOWN:
         lines.append(f"  ... and {len(wrong) - _SHOWN} more")
-    folders = tuple(sorted({_short(p).rsplit("/", 1)[0] + "/*" for p in wrong}))
+    layers = {_layer(p) for p in wrong}
+    fitting = {p for p in paths if _layer(p) not in layers}
+    folders = patterns_of(set(paths) - fitting, fitting)
     is_other = len(folders) > _MOST_FOLDERS or len(wrong) == len(paths)
+    is_other |= _BACKBONE in folders
     difference = Difference(
         {p: given.get(p) for p in wrong},
         {p: wanted.get(p) for p in wrong},
@@ -119,19 +123,77 @@ def merge(
         Variables with exactly the paths of `fresh`.
 
     Raises:
-        UserError: a pattern that fits no path of either, probably misspelt.
+        UserError: a pattern that fits no path of either, probably misspelt, or patterns
+            that leave nothing of the weights.
     """
     loaded = traverse_util.flatten_dict(variables, sep="/")
     start = traverse_util.flatten_dict(fresh, sep="/")
     for pattern in skip:
         known = {**start, **loaded}
         if not any(is_skipped(path, (pattern,)) for path in known):
-            folders = {_short(path).rsplit("/", 1)[0] + "/*" for path in known}
-            raise errors.unknown_name("pattern of arrays to skip", pattern, folders)
+            near = {_layer(path) for path in known} | {_top(path) for path in known}
+            raise errors.unknown_name("pattern of arrays to skip", pattern, near)
+    if loaded and not any(p in loaded and not is_skipped(p, skip) for p in start):
+        raise errors.UserError(
+            f"Skipping {' '.join(skip)} leaves nothing of the weights that the network "
+            "has a place for. Skip less, or do without these weights."
+        )
     return traverse_util.unflatten_dict(
         {p: v if is_skipped(p, skip) else loaded[p] for p, v in start.items()},
         sep="/",
     )
+
+
+def report(
+    variables: Mapping[str, Any],
+    fresh: Mapping[str, Any],
+    *,
+    skip: Sequence[str] = (),
+) -> str:
+    """Returns what `merge` takes of weights and what it does not, as a line.
+
+    Args:
+        variables: as for `merge`.
+        fresh: as for `merge`; shapes are enough.
+        skip: as for `merge`.
+
+    Returns:
+        "26 arrays of backbone/*; fresh: crf/*, head/*; not used: head/*".
+    """
+    given, wanted = (
+        set(traverse_util.flatten_dict(v, sep="/")) for v in (variables, fresh)
+    )
+    taken = {p for p in given & wanted if not is_skipped(p, skip)}
+    text = f"{len(taken)} arrays of {', '.join(patterns_of(taken, wanted - taken))}"
+    for name, rest in (("fresh", wanted - taken), ("not used", given - taken)):
+        if rest:
+            text += f"; {name}: {', '.join(patterns_of(rest, taken))}"
+    return text
+
+
+def patterns_of(some: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """Returns the highest folders of arrays in which there are no others.
+
+    Args:
+        some: paths of arrays, such as "params/head/fc/kernel".
+        others: paths that no pattern may fit.
+
+    Returns:
+        Patterns that together fit all of `some`, such as "head/*", sorted; an array
+        that shares its folder with others, or has none, stands for itself.
+    """
+    kept = {
+        "/".join(parts[:depth])
+        for parts in (_bare(path).split("/") for path in others)
+        for depth in range(1, len(parts))
+    }
+    found = set()
+    for path in some:
+        *folder, name = _bare(path).split("/")
+        above = ("/".join(folder[:depth]) for depth in range(1, len(folder) + 1))
+        free = (prefix + "/*" for prefix in above if prefix not in kept)
+        found.add(next(free, "/".join((*folder, name))))
+    return tuple(sorted(found))
 
 
 def skipped(variables: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
@@ -171,12 +233,13 @@ def is_skipped(path: str, skip: Sequence[str]) -> bool:
 
     Args:
         path: of the array, such as "params/head/fc/kernel".
-        skip: patterns, with or without the collection: "head/*".
+        skip: patterns, with or without the collection: "head/*" fits the array of every
+            collection, so statistics go with the parameters of their layer.
 
     Returns:
         True if one of them fits.
     """
-    return any(fnmatch.fnmatch(p, s) for s in skip for p in (path, _short(path)))
+    return any(fnmatch.fnmatch(p, s) for s in skip for p in (path, _bare(path)))
 
 
 def _value(value: Any) -> str:
@@ -191,6 +254,23 @@ def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _short(path: str) -> str:
     """Paths of parameters are shown as people write them, without the collection."""
     return path.removeprefix("params/")
+
+
+def _bare(path: str) -> str:
+    """A path without its collection, as patterns have it."""
+    return path.partition("/")[2]
+
+
+def _layer(path: str) -> str:
+    """The pattern of the arrays beside one, or the array itself where it has none."""
+    folder, slash, name = _bare(path).rpartition("/")
+    return f"{folder}/*" if slash else name
+
+
+def _top(path: str) -> str:
+    """The pattern of the part of a network that an array belongs to."""
+    folder, slash, _ = _bare(path).partition("/")
+    return f"{folder}/*" if slash else folder
 
 
 def _text(shape: tuple[int, ...] | None) -> str:

@@ -23,6 +23,18 @@ def test_a_pattern_chooses(capsys):
     assert "set12" not in out
 
 
+def test_a_single_network_shows_its_options(capsys):
+    assert listing.main(["fcrn_resnet50"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["num_classes", "1"] in rows
+    assert ["blocks", "3", "4", "6", "3"] in rows
+    (crf,) = (row for row in rows if row[:1] == ["crf"])
+    assert crf[1] == "none"
+    assert {"lattice,", "grid,", "grid_calibrated"} <= set(crf)
+    assert listing.main(["rednet30*"]) == 0
+    assert "last_scale" not in capsys.readouterr().out
+
+
 def test_released_weights_show_their_scores(capsys, tiny_weights, monkeypatch):
     monkeypatch.setattr(store, "_RELEASED", tiny_weights("shown-name").parent)
     assert listing.main(["shown*"]) == 0

@@ -229,3 +229,37 @@ def test_the_gradient_term_wants_maps():
     flat = [x.reshape(4, -1) for x in (OUTPUT, TARGET, VALID)]
     with pytest.raises(errors.UserError, match=r"maps \[b, h, w\], got \[4, 42\]"):
         losses.scale_invariant(*flat, gradient=1.0)
+
+
+def test_calibration_is_least_where_deviations_are_as_large_as_errors():
+    rng = np.random.default_rng(0)
+    shape = (3, 5, 7)
+    output, target = rng.normal(size=(2, *shape)).astype(np.float32)
+    spread = rng.uniform(0.5, 2, shape).astype(np.float32)
+    valid = rng.random(shape) < 0.6
+    valid[2] = False
+    hidden = np.where(valid, target, np.nan).astype(np.float32)
+    found = np.asarray(losses.calibration(spread, output, hidden, valid))
+    for i in range(2):
+        e, s = (
+            (x[i][valid[i]].astype(np.float64) ** 2).mean()
+            for x in (output - target, spread)
+        )
+        np.testing.assert_allclose(found[i], (e / s + np.log(s)) / 2, rtol=1e-5)
+
+        def of_factor(log, i=i):
+            scaled = jnp.exp(log) * spread
+            return losses.calibration(scaled, output, hidden, valid)[i]
+
+        best = np.log(e / s) / 2
+        assert abs(jax.grad(of_factor)(best)) < 1e-4
+        assert of_factor(best) < min(of_factor(best - 0.1), of_factor(best + 0.1))
+    assert found[2] == 0
+    slopes = jax.grad(
+        lambda s, o: losses.calibration(s, o, hidden, valid).sum(), argnums=(0, 1)
+    )(spread, output)
+    assert (np.asarray(slopes[0])[~valid] == 0).all()
+    assert (np.asarray(slopes[0])[valid] != 0).all()
+    assert (np.asarray(slopes[1]) == 0).all()
+    with pytest.raises(errors.UserError, match="one shape"):
+        losses.calibration(spread, output[..., None], target, valid)

@@ -62,9 +62,9 @@ def test_the_answer_is_the_mean_of_the_gaussian(name, crf):
     options = _NARROW if name == "dcnf_fcsp" else {"widths": (4,) * 5, "fc_width": 8}
     module, variables = zoo.create_model(name, crf=crf, beta=2.0, **options)
     params = variables["params"]
-    np.testing.assert_array_equal(params["beta"], [2.0] * 3)
+    np.testing.assert_array_equal(params["crf"]["beta"], [2.0] * 3)
     if crf == "calibrated":
-        params["log_tau"] = jnp.asarray(1.5)
+        params["crf"]["log_tau"] = jnp.asarray(1.5)
     inputs = _inputs()
     found = jax.jit(module.apply)(variables, inputs)
     for b in range(2):
@@ -87,7 +87,7 @@ def test_without_a_crf_the_answer_is_what_the_network_says():
     found = module.apply(variables, _inputs())
     assert set(found) == {"unary", "mean"}
     np.testing.assert_array_equal(found["unary"], found["mean"])
-    assert "beta" not in variables["params"]
+    assert "crf" not in variables["params"]
 
 
 def test_more_padding_changes_nothing():
@@ -99,7 +99,7 @@ def test_more_padding_changes_nothing():
 
 def test_an_embedding_pulls_superpixels_with_equal_features():
     module, variables = zoo.create_model("dcnf_fcsp", embedding=2, **_NARROW)
-    params = variables["params"]
+    params = variables["params"]["crf"]
     params["beta"] = jnp.array([0.0, 0.0, 0.0, 5.0])
     params["embedding"] = jax.tree.map(jnp.zeros_like, params["embedding"])
     found = module.apply(variables, _inputs())
@@ -125,10 +125,10 @@ def test_the_published_trunk_reads_a_map_of_stride_8():
     shapes = jax.eval_shape(module.init, jax.random.key(0), zoo.example_input(module))[
         "params"
     ]
-    trunk = shapes["unary"]["trunk"]
+    trunk = shapes
     sizes = sum(x.size for x in jax.tree.leaves(trunk["backbone"]))
     assert sizes == 14_714_688  # VGG-16 without its matrices
-    assert trunk["conv2"]["kernel"].shape == (3, 3, 512, 512)
+    assert trunk["decoder"]["conv2"]["kernel"].shape == (3, 3, 512, 512)
     pyramid = jax.eval_shape(
         lambda x: zoo.create_backbone("vgg16", output_stride=8).init_with_output(
             jax.random.key(0), x

@@ -223,6 +223,52 @@ def test_only_networks_of_one_number_are_accepted():
     task.check(experiment(task, plain))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crf": "lattice", "num_classes": 1}, "no labels, which the CRF 'lattice'"),
+        (
+            {"crf": "grid", "pairwise": "projected"},
+            r'pairwise="projected".*--optim.nonnegative crf/beta',
+        ),
+    ],
+)
+def test_crfs_that_would_go_wrong_are_refused(options, message):
+    run = experiment(depth.Depth(), config.Model("fcrn_resnet50", options))
+    with pytest.raises(errors.UserError, match=message):
+        run.task.check(run)
+
+
+def test_strengths_that_updates_keep_at_0_or_above_are_accepted():
+    options = {"crf": "grid", "pairwise": "projected"}
+    run = experiment(depth.Depth(), config.Model("fcrn_resnet50", options))
+    optim = config.Optim(nonnegative=("crf/*",))
+    run.task.check(dataclasses.replace(run, optim=optim))
+    soft = config.Model("refinenet_lw50", {"crf": "grid", "num_classes": 1})
+    run.task.check(experiment(depth.Depth(), soft))
+
+
+def test_a_network_that_says_how_sure_it_is_is_scored_for_that_and_shown(record):
+    task = depth.Depth(size=(30, 40))
+    logs = np.full((30, 40), np.log(2.0), np.float32)
+    spread = np.linspace(0.1, 0.5, 1200, dtype=np.float32).reshape(30, 40)
+    output = np.stack([logs, spread], -1)
+    given, row = _scored(task, record, output)
+    found = task.predicted(given, output)
+    np.testing.assert_allclose(found.depth, 2, rtol=1e-6)
+    np.testing.assert_array_equal(found.deviation, spread)
+    summary = task.summarise([row])
+    assert {"coverage1_image", "nll_image", "ause_rms_image"} <= set(summary)
+    image = record["image"].astype(np.float32) / 255
+    (view,), finish = task.request(image, {})
+    maps = finish([output]).maps
+    assert view.shape == (30, 40, 3)
+    assert maps["deviation"].shape == image.shape[:2]
+    assert 0.15 < maps["deviation"].min() < maps["deviation"].max() < 1.05
+    without, _ = _scored(task, record, output[..., :1])
+    assert task.predicted(without, output[..., :1]).deviation is None
+
+
 def test_every_protocol_of_the_table_may_be_asked_for():
     run = experiment(depth.Depth())
     for name in depth_protocols.PROTOCOLS:

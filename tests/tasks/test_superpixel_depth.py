@@ -227,7 +227,7 @@ def test_settings_that_cannot_work_are_refused(changes, message):
         task=task,
         model=config.Model("dcnf_fcsp"),
         data=DATA,
-        optim=config.Optim(),
+        optim=config.Optim(nonnegative=("crf/beta",)),
         evaluation=config.Evaluation("all_pixels"),
         record=config.Record(),
         total_steps=10,

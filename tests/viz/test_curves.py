@@ -46,3 +46,16 @@ def test_a_source_without_many_of_its_records_leaves_room_for_the_curves(tmp_pat
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the layout collapses where a label is too long
         curves.write(tmp_path, "psnr")
+
+
+def test_losses_below_0_are_drawn(tmp_path):
+    import cv2
+
+    lines = [{"step": i, "loss": -1.0 - i} for i in range(5)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of values that a logarithm cannot show
+        curves.write(tmp_path, "psnr")
+    left = cv2.imread(str(tmp_path / "curves.png"))[:, :500]
+    assert (np.ptp(left, axis=-1) > 60).any()  # a line in colour

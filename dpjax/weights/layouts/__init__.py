@@ -9,6 +9,7 @@ from dpjax import errors
 from dpjax.models import fixed_size, segmenter
 from dpjax.weights import renaming
 from dpjax.weights.layouts import (
+    cnn_f,
     deeplab,
     fcn,
     fcrn,
@@ -24,6 +25,7 @@ from dpjax.weights.layouts import (
 # By the class of the network, of the backbone of a classifier, or of the decoder.
 BY_NETWORK: dict[str, dict[str, renaming.Layout]] = {
     "ASPP": deeplab.LAYOUTS,
+    "CNNF": cnn_f.LAYOUTS,
     "DilatedHead": wide_resnet.FCN_LAYOUTS,
     "FCN": fcn.LAYOUTS,
     "InceptionResNetV2": inception.RESNET_V2,
@@ -45,8 +47,9 @@ def of(module: nn.Module) -> dict[str, renaming.Layout]:
     matrix then stands for the decoder: skip "decoder/*".
 
     Args:
-        module: a classifier or a segmenter of the zoo, or one with a CRF on top, whose
-            arrays have no public names: skip "crf/*".
+        module: a classifier or a segmenter of the zoo, or what stands on one, whose
+            arrays have no public names: skip "crf/*" of a CRF, and "head/*" too of a
+            network over superpixels.
 
     Returns:
         Layouts by their names.
@@ -54,7 +57,8 @@ def of(module: nn.Module) -> dict[str, renaming.Layout]:
     Raises:
         UserError: nothing is known of public checkpoints.
     """
-    module = getattr(module, "segmenter", module)  # below a CRF
+    for above in ("segmenter", "unary", "trunk"):  # what a network may stand on
+        module = getattr(module, above, module)
     found = BY_NETWORK.get(type(module.backbone).__name__, {})
     if isinstance(module, (segmenter.Segmenter, fixed_size.FixedSizeNetwork)):
         start = {
