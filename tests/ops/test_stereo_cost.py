@@ -1,6 +1,5 @@
 """Matching costs against loops over pixels and boxes."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -118,14 +117,6 @@ def test_census_does_not_see_exposure():
         stereo_cost.census(left, right, **options),
         stereo_cost.census(left, right * 2 + 1, **options),
     )
-
-
-def test_costs_do_not_depend_on_compilation():
-    left, right = pair(3, 5, 3, seed=4)
-    options = {"min_disparity": -1, "disparities": 3}
-    with jax.disable_jit():
-        slowly = stereo_cost.absolute(left, right, **options)
-    np.testing.assert_array_equal(slowly, stereo_cost.absolute(left, right, **options))
 
 
 @pytest.mark.parametrize(
