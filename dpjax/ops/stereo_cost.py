@@ -140,6 +140,31 @@ def census(
     return images_in_turns.for_each(of_one, 1)(left, right)
 
 
+def has_contrast(costs: jax.Array, *, min_disparity: int, box: int) -> jax.Array:
+    """Returns whether the costs of a pixel speak for one disparity more than another.
+
+    Only those count whose whole box is seen: what lies beside the image costs the most,
+    which alone would make disparities that stay in the image the best ones of flat
+    areas and of black bars.
+
+    Args:
+        costs: as `absolute` or `census` returns them, [b, h, n, w].
+        min_disparity: as for `absolute`.
+        box: as for `absolute`.
+
+    Returns:
+        bool [b, h, w].
+    """
+    _, _, count, width = costs.shape
+    disparity = min_disparity + jnp.arange(count)[:, None]
+    match = jnp.arange(width) - disparity
+    reach = box // 2
+    whole = (match >= reach) & (match < width - reach)
+    limits = jnp.iinfo(costs.dtype)
+    least = jnp.where(whole, costs, limits.max).min(2)
+    return jnp.where(whole, costs, limits.min).max(2) > least
+
+
 def gray(image: jax.Array) -> jax.Array:
     """Returns the mean of the channels, rounded down.
 

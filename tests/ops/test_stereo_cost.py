@@ -119,6 +119,21 @@ def test_census_does_not_see_exposure():
     )
 
 
+@pytest.mark.parametrize("box", [1, 3])
+def test_contrast_is_a_difference_among_what_is_wholly_seen(box):
+    left, right = pair(4, 9, 3, seed=4)
+    left[:], right[:] = 100, 100
+    right[0, 2, 3] = 90
+    options = {"min_disparity": -2, "disparities": 5, "box": box}
+    costs = stereo_cost.absolute(left, right, **options)
+    found = stereo_cost.has_contrast(costs, min_disparity=-2, box=box)
+    reach = box // 2
+    wanted = np.zeros((1, 4, 9), bool)
+    # Disparities -2 to 2 and the box see column 3 from these columns.
+    wanted[0, 2 - reach : 3 + reach, 1 - reach : 6 + reach] = True
+    np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
