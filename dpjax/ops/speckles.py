@@ -6,8 +6,8 @@ OpenCV's filterSpeckles do.
 
 Components are found by all pixels at once: each takes the least number that its
 neighbours' parents have, and so does its own parent (the FastSV algorithm of Zhang,
-Azad & Buluc, 2020).  A few rounds suffice, 10 for spirals through a whole image, where
-handing numbers from neighbour to neighbour takes as many as the path has pixels.
+Azad & Buluc, 2020).  A spiral of 116,000 pixels takes 18 rounds, where handing numbers
+from neighbour to neighbour takes as many as the path has pixels.
 """
 
 import functools

@@ -110,8 +110,8 @@ def test_the_mirrored_pair_has_the_disparities_of_the_right_view():
 
 
 def test_frames_do_not_depend_on_those_beside_them_or_on_compilation():
-    settings = dataclasses.replace(QUICK, min_disparity=-4, fill="guided")
-    settings = dataclasses.replace(settings, fill_radius=2, is_adaptive=True)
+    settings = dataclasses.replace(QUICK, min_disparity=-4, fill="directions")
+    settings = dataclasses.replace(settings, is_adaptive=True)
     pairs = [shifted(12, 30, shift, seed) for seed, shift in enumerate((3, -2))]
     left, right = (np.concatenate(views) for views in zip(*pairs, strict=True))
     together = match(left, right, settings)
@@ -152,8 +152,9 @@ def test_pixels_that_are_no_numbers_are_not_valid_and_disturb_no_others():
     rest = np.ones((24, 60), bool)
     rest[:, :8] = rest[10, 30] = rest[18, 45] = False
     assert (found.disparity[0][rest] == 5).mean() > 0.99
-    nothing = np.full_like(left, np.nan)
-    assert not match(nothing, right, box=1, has_fraction=False).valid.any()
+    nothing = np.full_like(left, -np.inf), np.full_like(right, np.nan)
+    settings = dataclasses.replace(QUICK, box=1)
+    assert not stereo.match(*nothing, settings).valid.any()
 
 
 @pytest.mark.parametrize("is_adaptive", [False, True])
