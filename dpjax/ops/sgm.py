@@ -13,9 +13,9 @@ penalties give, in half the memory and time.
 
 Pixels of a row do not depend on each other along six of the directions: a scan over
 rows computes three of them at once, downwards and then upwards; the other two are a
-scan over the columns of the transposed costs.  S is added up on the way.  Besides
-C and S there are four volumes of h w n numbers for a time: all six take 470 MB for 480
-x 640 pixels, 128 disparities and 16 bits.
+scan over the columns of the transposed costs.  S is added up on the way.  Besides C and
+S there are four volumes of h w n numbers for a time: all six take 470 MB for 480 x 640
+pixels, 128 disparities and 16 bits.
 """
 
 import functools

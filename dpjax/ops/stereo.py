@@ -117,7 +117,7 @@ def match(left: jax.Array, right: jax.Array, settings: Settings = ABSOLUTE) -> R
 
     On processors frames take turns, elsewhere they are computed together.  A frame
     needs room for 9 volumes of h w n numbers of 16 bits, 14 for an own right view: 0.7
-    and 1.1 GB for 480 x 640 pixels and 128 disparities, twice as much if box, truncation
+    and 1.1 GB for 480 x 640 pixels and 128 disparities, up to twice that where costs
     and penalties want 32 bits.  Pixels that are not finite match nothing and are not
     valid.
 
