@@ -48,6 +48,8 @@ def get_config() -> Experiment:
             warmup_steps=200,
             weight_decay=0.05,
             no_decay=("*/bias", "*/scale", "crf/beta", "crf/log_tau"),
+            # They start at 1 and have far to go.
+            lr_factors={"crf/beta": 25.0, "crf/log_tau": 25.0},
             nonnegative=("crf/beta",),
             ema_decay=0.998,
         ),

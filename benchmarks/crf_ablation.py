@@ -1,0 +1,172 @@
+"""What the continuous CRF adds to a network's depth: the ablation of DCNF-FCSP.
+
+    python -m dpjax prepare nyudv2_depth --from COPY
+    python -m benchmarks.crf_ablation
+
+With each seed a network learns the depth of superpixels by itself.  From there it
+learns on three times, equally long: without a CRF, under the CRF of the paper, and
+under the CRF with a scale of its energy.  Scored are images of rooms that nobody
+trained on.  Writes a record and the picture `results/crf_ablation.png`; a run that was
+stopped goes on.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import statistics
+from typing import Any
+
+from benchmarks import measure
+from dpjax import config
+from dpjax.cli import experiments, startup
+from dpjax.inference import evaluate, trained
+from dpjax.training import loop
+
+_CONFIG = "fcsp_tiny_nyudv2"
+_KINDS = {"none": "unary only", "paper": "CRF (paper)", "calibrated": "CRF with scale"}
+_SCORES = (
+    "rel_pooled",
+    "log10_pooled",
+    "rms_pooled",
+    "delta1_pooled",
+    "delta2_pooled",
+    "delta3_pooled",
+    "coverage1",
+    "coverage2",
+    "ause_rms",
+    "ause_rel",
+)
+
+
+def main() -> None:
+    """Trains, prints tables, writes record and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="updates; default the config's")
+    parser.add_argument("--more", type=int, default=600, help="updates that follow")
+    parser.add_argument("--lr", type=float, default=2e-4, help="of those that follow")
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, default=pathlib.Path("runs/crf_ablation")
+    )
+    options = parser.parse_args()
+    path = measure.ROOT / "configs" / "depth" / f"{_CONFIG}.py"
+    run = experiments.read_config(str(path))
+    run = dataclasses.replace(run, total_steps=options.steps or run.total_steps)
+    startup.open_backend(run.data.batch_size)
+    rows = []
+    for seed in options.seeds:
+        alone = options.workdir / f"alone-{seed}"
+        loop.train(_with_crf(dataclasses.replace(run, seed=seed), "none"), alone)
+        for kind in _KINDS:
+            folder = options.workdir / f"{kind}-{seed}"
+            further = _with_crf(_further(run, options, seed, alone), kind)
+            loop.train(further, folder)
+            rows += _scored(further, folder, {"crf": kind, "seed": seed})
+            measure.record("crf_ablation", _settings(run, options), rows)
+    print(measure.table(_means(rows)))
+    path = measure.ROOT / "results" / "crf_ablation.png"
+    _draw(path, rows)
+    print(f"written to {path.relative_to(measure.ROOT)}")
+
+
+def _with_crf(run: config.Experiment, kind: str) -> config.Experiment:
+    options = {**run.model.options, "crf": kind}
+    has = {"none": (), "paper": ("crf/beta",)}.get(kind, ("crf/beta", "crf/log_tau"))
+    factors = {k: v for k, v in run.optim.lr_factors.items() if k in has}
+    return dataclasses.replace(
+        run,
+        model=dataclasses.replace(run.model, options=options),
+        optim=dataclasses.replace(run.optim, nonnegative=has[:1], lr_factors=factors),
+        init_skip=() if kind == "none" or run.init_from is None else ("crf/*",),
+    )
+
+
+def _further(run, options, seed, alone):
+    return dataclasses.replace(
+        run,
+        seed=seed,
+        total_steps=options.more,
+        init_from=str(alone),
+        optim=dataclasses.replace(run.optim, lr=options.lr, warmup_steps=50),
+    )
+
+
+def _settings(run, options):
+    return {
+        "seeds": options.seeds,
+        "steps": run.total_steps,
+        "more": options.more,
+        "lr": options.lr,
+    }
+
+
+def _scored(run, folder, told) -> list[dict[str, Any]]:
+    """A row for each protocol: scores of a run's last weights."""
+    loaded = trained.load(folder)
+    scores = evaluate.evaluate(
+        run.task, loaded.module, loaded.variables, run.data, run.evaluation
+    )
+    learned = {
+        name: value.tolist()
+        for name, value in loaded.variables["params"].get("crf", {}).items()
+    }
+    return [
+        {
+            **told,
+            "protocol": protocol or run.evaluation.protocol,
+            **{name: found[name] for name in _SCORES if name in found},
+            **learned,
+        }
+        for conditions in scores.summary.values()
+        for protocol, found in conditions.items()
+    ]
+
+
+def _means(rows):
+    """A row for each protocol and CRF: mean and standard deviation over seeds."""
+    found = []
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        for kind in _KINDS:
+            same = [r for r in rows if (r["protocol"], r["crf"]) == (protocol, kind)]
+            means = {"protocol": protocol, "crf": _KINDS[kind]}
+            for name in _SCORES:
+                values = [row[name] for row in same if name in row]
+                if values:
+                    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+                    means[name] = f"{statistics.mean(values):.4f} +- {spread:.4f}"
+            found.append(means)
+    return found
+
+
+def _draw(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
+    from matplotlib import figure
+
+    protocols = list(dict.fromkeys(row["protocol"] for row in rows))
+    shown = ("rms_pooled", "rel_pooled", "delta1_pooled")
+    page = figure.Figure(figsize=(10, 3.5), layout="constrained")
+    for axis, name in zip(page.subplots(1, len(shown)), shown, strict=True):
+        for i, protocol in enumerate(protocols):
+            for place, kind in enumerate(_KINDS):
+                values = [
+                    row[name]
+                    for row in rows
+                    if (row["protocol"], row["crf"]) == (protocol, kind)
+                ]
+                axis.errorbar(
+                    place + 0.15 * i,
+                    statistics.mean(values),
+                    statistics.stdev(values) if len(values) > 1 else 0,
+                    fmt="os"[i % 2],
+                    color=f"C{i}",
+                    capsize=3,
+                    label=protocol if place == 0 else None,
+                )
+        axis.set(title=name, xticks=range(len(_KINDS)))
+        axis.set_xticklabels(_KINDS.values())
+        axis.grid(alpha=0.3)
+    axis.legend()
+    page.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""DCNF-FCSP on NYUv2, small enough for a processor to learn in a quarter of an hour.
+
+As `fcsp_small_nyudv2`, on images of half its size.  `benchmarks/crf_ablation.py` trains
+it with and without a CRF.
+
+Run:     python -m dpjax prepare nyudv2_depth --from COPY
+         python train.py configs/depth/fcsp_tiny_nyudv2.py --workdir DIR
+Source:  Liu, Shen, Lin & Reid, PAMI 2016; Silberman et al., ECCV 2012
+"""
+
+import dataclasses
+
+from configs.depth import fcsp_small_nyudv2
+from dpjax.config import Experiment
+from dpjax.data.superpixels.front_end import Settings
+
+
+def get_config() -> Experiment:
+    small = fcsp_small_nyudv2.get_config()
+    size = (120, 160)
+    return dataclasses.replace(
+        small,
+        task=dataclasses.replace(
+            small.task, size=size, superpixels=Settings(size=5, least=4)
+        ),
+        data=dataclasses.replace(small.data, crop=size),
+    )
