@@ -2,8 +2,9 @@
 
 The coarsest map is enlarged level by level; each level of the backbone is adapted by a
 residual block, added, and adapted again.  Layers and widths are those of the first
-author's later release (KexianHust/Structure-Guided-Ranking-Loss, CVPR 2020).  Only the last layer says whether it gives an order, a number or bins of depth,
-so that one is trained from the weights of the other by skipping "decoder/head".
+author's later release (KexianHust/Structure-Guided-Ranking-Loss, CVPR 2020).  Only the
+last layer says whether the network gives an order, a number or bins of depth, so that
+one is trained from the weights of the other by skipping "decoder/head".
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,8 @@ _INIT = nn.initializers.normal(0.01)  # the release
 class FusionDecoder(nn.Module):
     """Numbers for every pixel of the image, from all levels of stride 4 and more.
 
-    The release doubles every map; here maps get the size of the next level, then half of
-    the image and all of it, which is the same for sides that are multiples of 32.
+    The release doubles every map; here maps get the size of the next level, then half
+    of the image and all of it, which is the same for sides that are multiples of 32.
 
     Attributes:
         num_classes: numbers it gives for each pixel: 1, or bins of depth.
