@@ -6,10 +6,9 @@ is near the true bin as well; the ordinal regression of DORN (Fu et al., CVPR 20
 B questions, each whether the depth is beyond a bin.
 
 Scores of many bins are most of the memory of such a network: 480x640 pixels and 100
-bins are 123 MB in float32.  What comes after them is computed again in the backward
-pass, so that only the scores are kept, in the type that they have.  Scores on a coarse
-grid can meet labels of that grid (`ops.nearest`), or those of all pixels, image after
-image, by `enlarged`.
+bins are 123 MB in float32.  What comes after them exists for one image at a time, and
+is computed again in the backward pass.  Scores on a coarse grid can meet labels of that
+grid (`ops.nearest`), or those of all pixels by `enlarged`.
 """
 
 import functools
@@ -144,11 +143,15 @@ def _sums(values, scores, labels, valid):
             "`enlarged` brings scores to the size of the labels."
         )
 
+    # In turns, and computed again in the backward pass: a few arrays of the size of the
+    # scores come after them, in float32, and here they are of one image at a time.
     @jax.checkpoint
-    def of_pixels(scores):
-        single = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    def of_one(given):
+        one, label, known = given
+        one = one.astype(jnp.promote_types(one.dtype, jnp.float32))
         # Before the logarithm: the gradient of padding that holds NaN would be NaN.
-        single = jnp.where(valid[..., None], single, 0.0)
-        return jnp.where(valid, values(single, labels), 0.0).sum((1, 2))
+        one = jnp.where(known[..., None], one, 0.0)
+        return jnp.where(known, values(one, label), 0.0).sum()
 
-    return of_pixels(scores), valid.sum((1, 2)).astype(jnp.float32)
+    counts = valid.sum((1, 2)).astype(jnp.float32)
+    return lax.map(of_one, (scores, labels, valid)), counts
