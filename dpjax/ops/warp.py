@@ -50,12 +50,12 @@ def along_rows(
     last = images.shape[2] - 1
     place = jnp.arange(shift.shape[2], dtype=dtype) + margin + shift
     place = jnp.clip(place, 0, last)
-    # The last column has none to its right; its own share is 1 then.
-    left = jnp.clip(jnp.floor(place), 0, max(last - 1, 0))
+    left = jnp.floor(place)
     share = (place - left)[..., None]
     column = left.astype(jnp.int32)[..., None]
 
     def read(column):
         return jnp.take_along_axis(images, column, axis=2, mode="clip")
 
+    # The last column has none to its right; its own share is 1 then.
     return (1 - share) * read(column) + share * read(jnp.minimum(column + 1, last))
