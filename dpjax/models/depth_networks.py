@@ -14,17 +14,31 @@ from jax import numpy as jnp
 
 from dpjax.models import (
     alexnet,
+    bin_head,
     eigen2014,
     eigen_fergus2015,
     fcrn,
     fixed_size,
+    redweb,
     segmenters,
     vgg,
 )
 
 # A decoder, and the backbone that it was published on, as of segmenters.
 DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
+    "cls_resnet50": (bin_head.BinHead, "resnet50"),
+    "cls_resnet101": (bin_head.BinHead, "resnet101"),
+    "cls_resnet152": (bin_head.BinHead, "resnet152"),
     "fcrn_resnet50": (fcrn.UpProjections, "resnet50"),
+    "redweb_resnet50": (redweb.FusionDecoder, "resnet50"),
+    "redweb_resnet101": (redweb.FusionDecoder, "resnet101"),
+    "redweb_resnet152": (redweb.FusionDecoder, "resnet152"),
+}
+# What was published about the backbone, where it is not its default.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "cls_resnet50": {"output_stride": 8},
+    "cls_resnet101": {"output_stride": 8},
+    "cls_resnet152": {"output_stride": 8},
 }
 # For images of one size: the decoder, and what gives the map that its matrices read.
 FIXED_SIZE: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
@@ -58,7 +72,11 @@ def _fixed_size(
 BUILDERS = {
     **{
         name: functools.partial(
-            segmenters.build, decoder, backbone=backbone, num_classes=1
+            segmenters.build,
+            decoder,
+            backbone=backbone,
+            num_classes=1,
+            **_PRESETS.get(name, {}),
         )
         for name, (decoder, backbone) in DECODERS.items()
     },
