@@ -11,6 +11,7 @@ stopped goes on.
 """
 
 import argparse
+import collections
 import dataclasses
 import pathlib
 import statistics
@@ -31,10 +32,10 @@ _SCORES = (
     "delta1_pooled",
     "delta2_pooled",
     "delta3_pooled",
-    "coverage1",
-    "coverage2",
-    "ause_rms",
-    "ause_rel",
+    "coverage1_pooled",
+    "coverage2_pooled",
+    "ause_rms_pooled",
+    "ause_rel_pooled",
 )
 
 
@@ -110,15 +111,19 @@ def _scored(run, folder, told) -> list[dict[str, Any]]:
         name: value.tolist()
         for name, value in loaded.variables["params"].get("crf", {}).items()
     }
+    found = collections.defaultdict(dict)
+    for conditions in scores.tables.values():
+        for tables in conditions.values():
+            for protocol, score, value, *_ in tables["protocols"].lines:
+                found[protocol][score] = float(value)
     return [
         {
             **told,
-            "protocol": protocol or run.evaluation.protocol,
-            **{name: found[name] for name in _SCORES if name in found},
+            "protocol": protocol,
+            **{name: values[name] for name in _SCORES if name in values},
             **learned,
         }
-        for conditions in scores.summary.values()
-        for protocol, found in conditions.items()
+        for protocol, values in found.items()
     ]
 
 

@@ -24,4 +24,8 @@ def get_config() -> Experiment:
             small.task, size=size, superpixels=Settings(size=5, least=4)
         ),
         data=dataclasses.replace(small.data, crop=size),
+        # What follows a network that has learned by itself is short.
+        optim=dataclasses.replace(
+            small.optim, lr_factors={"crf/beta": 25.0, "crf/log_tau": 100.0}
+        ),
     )
