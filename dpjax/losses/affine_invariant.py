@@ -119,8 +119,8 @@ def trimmed_error(
 def _normalised(values, valid):
     """Values less their median, in mean absolute distances from it; 0 if constant."""
     values = jnp.where(valid, values.astype(jnp.float32), 0.0)
-    middle = _beside(quantiles.quantile(values, valid, 0.5), values)
-    away = jnp.where(valid, values - middle, 0.0)
+    (middle,) = quantiles.quantiles(values, valid, (0.5,))
+    away = jnp.where(valid, values - _beside(middle, values), 0.0)
     axes = tuple(range(1, values.ndim))
     count = jnp.maximum(valid.sum(axes), 1)
     spread = _beside(_size(away).sum(axes) / count, values)

@@ -74,7 +74,7 @@ def by_difference(
         raise errors.UserError(
             f"The ends of a range of disparities rise within [0, 1], got {ends}."
         )
-    low, high = (quantiles.quantile(disparity, valid, end) for end in ends)
+    low, high = quantiles.quantiles(disparity, valid, ends)
     first, second = pairs.values(disparity.astype(jnp.float32), points)
     difference = first - second
     differs = jnp.abs(difference) > (threshold * (high - low))[:, None]
