@@ -35,6 +35,8 @@ TABLE: dict[str, str] = {
     "nyudv2_depth": "dpjax.data.builders.indoor_depth:Nyudv2Depth",
     "make3d": "dpjax.data.builders.make3d:Make3d",
     "kitti_eigen": "dpjax.data.builders.kitti:KittiEigen",
+    "diw": "dpjax.data.builders.diw:Diw",
+    "nyudv2_ordinal": "dpjax.data.builders.nyu_ordinal:Nyudv2Ordinal",
     "rgbd_folder": "dpjax.data.builders.rgbd_folder:RgbdFolder",
 }
 
