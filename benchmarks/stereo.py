@@ -26,19 +26,16 @@ import numpy as np
 
 from benchmarks import measure
 from dpjax.cli import startup
-from dpjax.ops import (
-    disparity_checks,
-    disparity_filling,
-    disparity_median,
-    stereo,
-)
+from dpjax.ops.stereo import checks, filling, matching, medians
 from dpjax.training import speed
 
 _OURS = {
-    "absolute": stereo.ABSOLUTE,
-    "absolute, own right view": dataclasses.replace(stereo.ABSOLUTE, right_view="own"),
-    "census": stereo.CENSUS,
-    "census, own right view": dataclasses.replace(stereo.CENSUS, right_view="own"),
+    "absolute": matching.ABSOLUTE,
+    "absolute, own right view": dataclasses.replace(
+        matching.ABSOLUTE, right_view="own"
+    ),
+    "census": matching.CENSUS,
+    "census, own right view": dataclasses.replace(matching.CENSUS, right_view="own"),
 }
 _STEP = 16  # OpenCV's ranges are multiples of it
 
@@ -75,7 +72,7 @@ def _speed(size, options):
     calls = {"opencv": functools.partial(_opencv, left, right, options.disparities)}
     for name, settings in _OURS.items():
         settings = dataclasses.replace(settings, disparities=options.disparities)
-        calls[name] = functools.partial(stereo.match, *views, settings)
+        calls[name] = functools.partial(matching.match, *views, settings)
     times = speed.in_turns(
         {name: speed.Candidate(call) for name, call in calls.items()},
         repeats=options.repeats,
@@ -92,7 +89,7 @@ def _speed(size, options):
     }
 
 
-def _opencv(left, right, count, settings=stereo.ABSOLUTE):
+def _opencv(left, right, count, settings=matching.ABSOLUTE):
     """Disparities, float32 [h, w]; NaN where there are none."""
     import cv2
 
@@ -129,10 +126,10 @@ def _errors_of(folder, pair):
     found = {"opencv": _opencv(left, right, count)}
     for name, settings in _OURS.items():
         changed = dataclasses.replace(settings, disparities=count)
-        result = stereo.match(left[None], right[None], changed)
+        result = matching.match(left[None], right[None], changed)
         masks = result.valid, result.occluded
-        near = disparity_filling.from_directions(result.disparity, *masks)
-        guided = disparity_median.fill(near, result.valid, left[None])
+        near = filling.from_directions(result.disparity, *masks)
+        guided = medians.fill(near, result.valid, left[None])
         found[name] = np.asarray(result.disparity[0])
         found[f"{name}, filled from directions"] = np.asarray(near[0])
         found[f"{name}, filled by colour"] = np.asarray(guided[0])
@@ -170,7 +167,7 @@ def _read(folder, pair):
         other = np.rint(read("disp_right")).astype(np.int32)[None]
     else:
         other = _nearest_to_the_right(whole)
-    visible = np.asarray(disparity_checks.is_consistent(whole, other))[0] & known
+    visible = np.asarray(checks.is_consistent(whole, other))[0] & known
     return left, right, truth, known, visible
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import disparity_winners
+from dpjax.ops.stereo import winners
 
 
 def totals_of(shape, seed=0, largest=40):
@@ -41,7 +41,7 @@ def by_loops(totals, uniqueness):
 )
 def test_winners_are_those_of_loops(shape):
     totals = totals_of(shape)
-    found = disparity_winners.select(totals, uniqueness=80)
+    found = winners.select(totals, uniqueness=80)
     index, offset, ratio, unique = by_loops(totals, 80)
     np.testing.assert_array_equal(found.index, index)
     np.testing.assert_array_equal(found.is_unique, unique)
@@ -54,7 +54,7 @@ def test_the_offset_finds_the_vertex_of_a_parabola():
     d = np.arange(9)[None, None, :, None]
     vertex = np.array([2.0, 3.25, 3.5, 4.75])
     totals = np.rint(1600 * (d - vertex) ** 2).astype(np.int32)
-    found = disparity_winners.select(totals)
+    found = winners.select(totals)
     np.testing.assert_allclose((found.index + found.offset)[0, 0], vertex, atol=1e-6)
 
 
@@ -65,15 +65,15 @@ def test_the_limit_of_the_ratio_is_exact_for_large_totals():
     second = second // 100 * 100
     totals = np.full((1, 1, 5, 3), second, np.int32)
     totals[0, 0, 0] = [edge - 1, edge, edge + 1]
-    found = disparity_winners.select(totals, uniqueness=95)
+    found = winners.select(totals, uniqueness=95)
     np.testing.assert_array_equal(found.is_unique[0, 0], [True, False, False])
 
 
 def test_equal_totals_are_not_unique_unless_nobody_asks():
     totals = np.zeros((1, 2, 5, 3), np.int16)
-    assert not disparity_winners.select(totals, uniqueness=100).is_unique.any()
-    assert disparity_winners.select(totals, uniqueness=None).is_unique.all()
-    np.testing.assert_array_equal(disparity_winners.select(totals).ratio, 1)
+    assert not winners.select(totals, uniqueness=100).is_unique.any()
+    assert winners.select(totals, uniqueness=None).is_unique.all()
+    np.testing.assert_array_equal(winners.select(totals).ratio, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_equal_totals_are_not_unique_unless_nobody_asks():
 )
 def test_the_right_view_takes_the_least_total_that_meets_it(first, count, width):
     totals = totals_of((2, 3, count, width), seed=1, largest=2000)
-    found = disparity_winners.of_right_view(totals, min_disparity=first)
+    found = winners.of_right_view(totals, min_disparity=first)
     for i, y, x in np.ndindex(2, 3, width):
         meets = [
             (totals[i, y, k, x + first + k], k)
@@ -103,4 +103,4 @@ def test_the_right_view_takes_the_least_total_that_meets_it(first, count, width)
 )
 def test_what_has_no_winners_is_refused(totals, uniqueness, message):
     with pytest.raises(errors.UserError, match=message):
-        disparity_winners.select(totals, uniqueness=uniqueness)
+        winners.select(totals, uniqueness=uniqueness)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import disparity_checks
+from dpjax.ops.stereo import checks
 
 
 def views(seed=0, shape=(2, 4, 9)):
@@ -14,7 +14,7 @@ def views(seed=0, shape=(2, 4, 9)):
 @pytest.mark.parametrize("tolerance", [0, 1, 3])
 def test_views_agree_where_the_way_back_ends_near_the_start(tolerance):
     left, right = views()
-    found = disparity_checks.is_consistent(left, right, tolerance=tolerance)
+    found = checks.is_consistent(left, right, tolerance=tolerance)
     wanted = np.zeros(left.shape, bool)
     for i, y, x in np.ndindex(left.shape):
         match = x - left[i, y, x]
@@ -27,7 +27,7 @@ def test_views_agree_where_the_way_back_ends_near_the_start(tolerance):
 @pytest.mark.parametrize("tolerance", [0, 1, 30])
 def test_a_pixel_is_seen_if_a_pixel_of_the_right_view_is_matched_with_it(tolerance):
     _, right = views(1)
-    found = disparity_checks.is_seen(right, tolerance=tolerance)
+    found = checks.is_seen(right, tolerance=tolerance)
     width = right.shape[-1]
     for i, y, x in np.ndindex(right.shape):
         targets = np.arange(width) + right[i, y]
@@ -38,7 +38,7 @@ def test_a_pixel_is_seen_if_a_pixel_of_the_right_view_is_matched_with_it(toleran
 def test_matches_beside_the_image_are_not_inside():
     left = np.array([[[1, 1, -1, -1], [0, 2, 2, 4]]], np.int32)
     wanted = [[[False, True, True, False], [True, False, True, False]]]
-    np.testing.assert_array_equal(disparity_checks.is_inside(left), wanted)
+    np.testing.assert_array_equal(checks.is_inside(left), wanted)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_matches_beside_the_image_are_not_inside():
 )
 def test_what_cannot_be_compared_is_refused(left, right, tolerance, message):
     with pytest.raises(errors.UserError, match=message):
-        disparity_checks.is_consistent(left, right, tolerance=tolerance)
+        checks.is_consistent(left, right, tolerance=tolerance)

@@ -19,16 +19,8 @@ import numpy as np
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import (
-    disparity_checks,
-    disparity_filling,
-    disparity_median,
-    disparity_winners,
-    images_in_turns,
-    sgm,
-    speckles,
-    stereo_cost,
-)
+from dpjax.ops import images_in_turns
+from dpjax.ops.stereo import checks, cost, filling, medians, sgm, speckles, winners
 
 Cost = Literal["absolute", "census"]
 RightView = Literal["own", "shared"]
@@ -155,24 +147,22 @@ def _match_one(left, right, settings):
     first = settings.min_disparity
     costs = _costs(left, right, settings)
     totals = _totals(costs, left, settings)
-    winners = disparity_winners.select(totals, uniqueness=settings.uniqueness)
-    whole = winners.index + first
+    best = winners.select(totals, uniqueness=settings.uniqueness)
+    whole = best.index + first
     disparity = whole.astype(jnp.float32)
     if settings.has_fraction:
-        disparity += winners.offset
-    seen = (stereo_cost.levels(x)[1] for x in (left, right))
-    valid = _is_there(whole, *seen) & winners.is_unique
-    valid &= stereo_cost.has_contrast(costs, min_disparity=first, box=settings.box)
+        disparity += best.offset
+    seen = (cost.levels(x)[1] for x in (left, right))
+    valid = _is_there(whole, *seen) & best.is_unique
+    valid &= cost.has_contrast(costs, min_disparity=first, box=settings.box)
     occluded = jnp.zeros_like(valid)
     if settings.tolerance is not None:
         other = _right_view(left, right, totals, settings) + first
-        valid &= disparity_checks.is_consistent(
-            whole, other, tolerance=settings.tolerance
-        )
+        valid &= checks.is_consistent(whole, other, tolerance=settings.tolerance)
         # Exactly, as in the paper: a miss would hide the first and the last column.
-        occluded = ~disparity_checks.is_seen(other, tolerance=0)
+        occluded = ~checks.is_seen(other, tolerance=0)
     if settings.has_median:
-        disparity = disparity_median.smooth(disparity, valid)
+        disparity = medians.smooth(disparity, valid)
     if settings.speckle_size:
         valid = speckles.remove(
             disparity,
@@ -181,7 +171,7 @@ def _match_one(left, right, settings):
             difference=settings.speckle_difference,
         )
     occluded &= ~valid
-    confidence = jnp.where(valid, 1 - winners.ratio, 0)
+    confidence = jnp.where(valid, 1 - best.ratio, 0)
     disparity = _filled(disparity, valid, occluded, left, settings)
     return Result(disparity, confidence, valid, occluded)
 
@@ -193,15 +183,15 @@ def _costs(left, right, settings):
         "box": settings.box,
     }
     if settings.cost == "census":
-        return stereo_cost.census(left, right, **options)
-    return stereo_cost.absolute(left, right, truncation=settings.truncation, **options)
+        return cost.census(left, right, **options)
+    return cost.absolute(left, right, truncation=settings.truncation, **options)
 
 
 def _totals(costs, left, settings):
     scale, largest = _scale(settings, left.shape[-1])
     guide = None
     if settings.is_adaptive:
-        guide = stereo_cost.gray(stereo_cost.levels(left)[0])
+        guide = cost.gray(cost.levels(left)[0])
     p1, p2 = scale * settings.p1, scale * settings.p2
     return sgm.aggregate(costs, p1=p1, p2=p2, guide=guide, largest=largest)
 
@@ -210,7 +200,7 @@ def _scale(settings, channels):
     """What a unit of the penalties is in summed costs, and the largest such cost."""
     area = settings.box**2
     if settings.cost == "census":
-        return area, area * stereo_cost.CENSUS_BITS
+        return area, area * cost.CENSUS_BITS
     return area * channels, area * channels * settings.truncation
 
 
@@ -218,11 +208,11 @@ def _right_view(left, right, totals, settings):
     """Index of the disparity of each right pixel."""
     first = settings.min_disparity
     if settings.right_view == "shared":
-        return disparity_winners.of_right_view(totals, min_disparity=first)
+        return winners.of_right_view(totals, min_disparity=first)
     # In a mirror the right view is the left one.
     left, right = right[:, :, ::-1], left[:, :, ::-1]
     mirrored = _totals(_costs(left, right, settings), left, settings)
-    return disparity_winners.select(mirrored).index[:, :, ::-1]
+    return winners.select(mirrored).index[:, :, ::-1]
 
 
 def _is_there(whole, seen_left, seen_right):
@@ -230,15 +220,15 @@ def _is_there(whole, seen_left, seen_right):
     width = whole.shape[-1]
     there = jnp.clip(jnp.arange(width) - whole, 0, width - 1)
     matched = jnp.take_along_axis(seen_right, there, axis=-1)
-    return disparity_checks.is_inside(whole) & seen_left & matched
+    return checks.is_inside(whole) & seen_left & matched
 
 
 def _filled(disparity, valid, occluded, image, settings):
     if settings.fill == "none":
         return jnp.where(valid, disparity, jnp.nan)
-    filled = disparity_filling.from_directions(disparity, valid, occluded)
+    filled = filling.from_directions(disparity, valid, occluded)
     if settings.fill == "guided":
-        filled = disparity_median.fill(
+        filled = medians.fill(
             filled,
             valid,
             image,
@@ -250,9 +240,7 @@ def _filled(disparity, valid, occluded, image, settings):
 
 
 def _check(left, right, settings):
-    stereo_cost.check(
-        left, right, settings.min_disparity, settings.disparities, settings.box
-    )
+    cost.check(left, right, settings.min_disparity, settings.disparities, settings.box)
     for name, kinds in (("cost", Cost), ("right_view", RightView), ("fill", Fill)):
         if getattr(settings, name) not in kinds.__args__:
             raise errors.unknown_name(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import disparity_median
+from dpjax.ops.stereo import medians
 
 
 def problem(shape=(2, 7, 9), channels=3, seed=0):
@@ -17,7 +17,7 @@ def problem(shape=(2, 7, 9), channels=3, seed=0):
 
 def test_smoothing_takes_the_lower_median_of_the_valid_ones():
     values, valid, _ = problem()
-    found = np.asarray(disparity_median.smooth(values, valid))
+    found = np.asarray(medians.smooth(values, valid))
     for i, y, x in np.ndindex(values.shape):
         part = np.s_[i, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
         near = np.sort(values[part][valid[part]])
@@ -27,9 +27,9 @@ def test_smoothing_takes_the_lower_median_of_the_valid_ones():
 
 def test_what_is_not_valid_may_be_of_any_value():
     values, valid, _ = problem(seed=1)
-    there = np.asarray(disparity_median.smooth(values, valid))[valid]
+    there = np.asarray(medians.smooth(values, valid))[valid]
     values[~valid] = np.nan
-    found = np.asarray(disparity_median.smooth(values, valid))
+    found = np.asarray(medians.smooth(values, valid))
     np.testing.assert_array_equal(found[valid], there)
     assert np.isnan(found[~valid]).all()
 
@@ -39,7 +39,7 @@ def test_ranks_are_places_in_the_sorted_list():
     values = rng.integers(0, 6, (8, 5, 7)).astype(np.float32)
     rank = rng.integers(0, 8, (5, 7))
     wanted = np.take_along_axis(np.sort(values, 0), rank[None], 0)[0]
-    np.testing.assert_array_equal(disparity_median.of_rank(list(values), rank), wanted)
+    np.testing.assert_array_equal(medians.of_rank(list(values), rank), wanted)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_filling_takes_the_weighted_median_of_what_is_known(channels, radius, st
     values, known, image = problem(channels=channels, seed=3)
     sigma = 8.0
     found = np.asarray(
-        disparity_median.fill(
+        medians.fill(
             values, known, image, radius=radius, stride=stride, sigma_255=sigma
         )
     )
@@ -82,7 +82,7 @@ def test_holes_take_the_side_of_their_own_colour():
     known = np.ones(truth.shape, bool)
     known[:, :, 15:25] = False
     values = np.where(known, truth, np.nan).astype(np.float32)
-    found = disparity_median.fill(values, known, image, radius=7, stride=2)
+    found = medians.fill(values, known, image, radius=7, stride=2)
     np.testing.assert_array_equal(found, truth)
 
 
@@ -91,7 +91,7 @@ def test_far_from_everything_known_values_stay():
     known = np.zeros(values.shape, bool)
     known[0, 2, 0], values[0, 2, 0] = True, 7.0
     image = np.zeros((1, 5, 30, 3), np.float32)
-    found = disparity_median.fill(values, known, image, radius=3, stride=1)
+    found = medians.fill(values, known, image, radius=3, stride=1)
     wanted = values.copy()
     wanted[:, :, :4] = 7.0
     np.testing.assert_array_equal(found, wanted)
@@ -115,6 +115,6 @@ def test_what_has_no_median_is_refused(change, message):
         "images": np.zeros((1, 2, 3, 3), np.uint8),
     } | change
     with pytest.raises(errors.UserError, match=message):
-        disparity_median.fill(
+        medians.fill(
             given.pop("values"), given.pop("known"), given.pop("images"), **given
         )

@@ -8,7 +8,7 @@ import pytest
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import sgm
+from dpjax.ops.stereo import sgm
 
 STEPS = [s for s in itertools.product((-1, 0, 1), repeat=2) if any(s)]
 

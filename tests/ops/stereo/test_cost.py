@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import stereo_cost
+from dpjax.ops.stereo import cost
 
 
 def pair(height, width, channels, seed=0, batch=1):
@@ -52,7 +52,7 @@ def hamming_of_pixels(left, right, y, x, x_right):
 )
 def test_absolute_differences_are_summed_over_boxes(width, channels, first, count, box):
     left, right = pair(5, width, channels, batch=2)
-    found = stereo_cost.absolute(
+    found = cost.absolute(
         left, right, min_disparity=first, disparities=count, box=box, truncation=90
     )
     assert found.dtype == np.int16
@@ -66,7 +66,7 @@ def test_absolute_differences_are_summed_over_boxes(width, channels, first, coun
 @pytest.mark.parametrize(("channels", "box"), [(3, 1), (1, 3)])
 def test_census_counts_comparisons_that_differ(channels, box):
     left, right = pair(5, 7, channels)
-    found = stereo_cost.census(left, right, min_disparity=-2, disparities=5, box=box)
+    found = cost.census(left, right, min_disparity=-2, disparities=5, box=box)
     wanted = by_loops(left[0], right[0], -2, 5, box, 62, hamming_of_pixels)
     np.testing.assert_array_equal(found[0], wanted)
 
@@ -74,12 +74,12 @@ def test_census_counts_comparisons_that_differ(channels, box):
 def test_sums_too_large_for_16_bits_have_32():
     left = np.zeros((1, 9, 9, 3), np.uint8)
     options = {"min_disparity": 0, "disparities": 1, "box": 9, "truncation": 255}
-    found = stereo_cost.absolute(left, 255 - left, **options)
+    found = cost.absolute(left, 255 - left, **options)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, 255 * 3 * 81)
 
 
-@pytest.mark.parametrize("kind", [stereo_cost.absolute, stereo_cost.census])
+@pytest.mark.parametrize("kind", [cost.absolute, cost.census])
 def test_the_mirrored_pair_has_the_same_costs_in_other_places(kind):
     left, right = pair(4, 9, 3, seed=1)
     options = {"min_disparity": -2, "disparities": 6, "box": 3}
@@ -97,12 +97,12 @@ def test_the_mirrored_pair_has_the_same_costs_in_other_places(kind):
 def test_floats_are_levels_and_what_is_not_finite_costs_the_most():
     left, right = pair(4, 6, 3, seed=2)
     options = {"min_disparity": 0, "disparities": 3, "box": 1}
-    whole = np.asarray(stereo_cost.absolute(left, right, **options))
+    whole = np.asarray(cost.absolute(left, right, **options))
     floats = (left / 255).astype(np.float32), (right / 255).astype(np.float32)
-    np.testing.assert_array_equal(stereo_cost.absolute(*floats, **options), whole)
+    np.testing.assert_array_equal(cost.absolute(*floats, **options), whole)
     floats[0][0, 1, 4, 2] = np.nan
     floats[1][0, 2, 3, 0] = np.inf
-    found = np.asarray(stereo_cost.absolute(*floats, **options))
+    found = np.asarray(cost.absolute(*floats, **options))
     wanted = whole.copy()
     wanted[0, 1, :, 4] = 120
     wanted[0, 2, [0, 1, 2], [3, 4, 5]] = 120
@@ -114,8 +114,8 @@ def test_census_does_not_see_exposure():
     options = {"min_disparity": 0, "disparities": 4}
     right = right // 2
     np.testing.assert_array_equal(
-        stereo_cost.census(left, right, **options),
-        stereo_cost.census(left, right * 2 + 1, **options),
+        cost.census(left, right, **options),
+        cost.census(left, right * 2 + 1, **options),
     )
 
 
@@ -125,8 +125,8 @@ def test_contrast_is_a_difference_among_what_is_wholly_seen(box):
     left[:], right[:] = 100, 100
     right[0, 2, 3] = 90
     options = {"min_disparity": -2, "disparities": 5, "box": box}
-    costs = stereo_cost.absolute(left, right, **options)
-    found = stereo_cost.has_contrast(costs, min_disparity=-2, box=box)
+    costs = cost.absolute(left, right, **options)
+    found = cost.has_contrast(costs, min_disparity=-2, box=box)
     reach = box // 2
     wanted = np.zeros((1, 4, 9), bool)
     # Disparities -2 to 2 and the box see column 3 from these columns.
@@ -153,4 +153,4 @@ def test_what_cannot_be_matched_is_refused(change, message):
     if "left" in change and change["left"].ndim == 4:
         given["right"] = change["left"]
     with pytest.raises(errors.UserError, match=message):
-        stereo_cost.absolute(given.pop("left"), given.pop("right"), **given)
+        cost.absolute(given.pop("left"), given.pop("right"), **given)

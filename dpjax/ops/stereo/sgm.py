@@ -25,7 +25,8 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import image_paths, images_in_turns
+from dpjax.ops import images_in_turns
+from dpjax.ops.stereo import paths
 
 PATHS = 8
 
@@ -73,10 +74,10 @@ def _of_one(costs, guide, p1, p2):
     turned = None if guide is None else guide.T
     total = jnp.zeros_like(across)
     for backwards in (False, True):
-        total = _sweep(across, turned, total, image_paths.ACROSS, p1, p2, backwards)
+        total = _sweep(across, turned, total, paths.ACROSS, p1, p2, backwards)
     total = _turned(total)
     for backwards in (False, True):
-        total = _sweep(costs, guide, total, image_paths.DOWN, p1, p2, backwards)
+        total = _sweep(costs, guide, total, paths.DOWN, p1, p2, backwards)
     return total
 
 
@@ -106,12 +107,12 @@ def _sweep(costs, guide, total, slants, p1, p2, backwards):
     seconds = [jnp.full(len(costs), p2) if s is None else s for s in seconds]
     seconds = [s.astype(costs.dtype) for s in seconds]
 
-    def advance(paths, line):
+    def advance(before, line):
         costs, total, seconds = line
         after = []
-        for path, slant, second in zip(paths, slants, seconds, strict=True):
+        for path, slant, second in zip(before, slants, seconds, strict=True):
             # Nothing lies before a path that enters here, so it starts with its costs.
-            path = costs + _cheapest(image_paths.moved(path, slant), p1, p2, second)
+            path = costs + _cheapest(paths.moved(path, slant), p1, p2, second)
             total = total + path
             after.append(path - path.min(0))
         return after, total
@@ -134,8 +135,8 @@ def _second_penalties(guide, slant, p1, p2, backwards):
     """The penalty of each pixel for one path, [lines, places]; None for a fixed one."""
     if guide is None:
         return None
-    line_before = image_paths.moved(guide, -1 if backwards else 1, axis=0)
-    before = image_paths.moved(line_before, slant)
+    line_before = paths.moved(guide, -1 if backwards else 1, axis=0)
+    before = paths.moved(line_before, slant)
     return jnp.maximum(p2 // jnp.maximum(jnp.abs(guide - before), 1), p1)
 
 
@@ -155,7 +156,7 @@ def _check(costs, guide, p1, p2, largest):
     if costs.ndim != 4 or 0 in size:
         raise errors.UserError(
             "Semi-global matching wants costs [b, h, n, w] and at least one of each, "
-            f"got {list(size)}. See stereo_cost."
+            f"got {list(size)}. See costs."
         )
     if guide is not None and guide.shape != (size[0], size[1], size[3]):
         raise errors.UserError(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import stereo
+from dpjax.ops.stereo import matching
 
-QUICK = stereo.Settings(disparities=16, speckle_size=20)
+QUICK = matching.Settings(disparities=16, speckle_size=20)
 # Compiling is nearly all of the work.
 QUICKLY = {"xla_backend_optimization_level": 0}
 
@@ -34,7 +34,7 @@ def shifted(height, width, shift, seed=0, channels=3):
 
 @functools.cache
 def compiled(settings):
-    call = functools.partial(stereo.match, settings=settings)
+    call = functools.partial(matching.match, settings=settings)
     return jax.jit(call, compiler_options=QUICKLY)
 
 
@@ -116,7 +116,7 @@ def test_frames_do_not_depend_on_those_beside_them_or_on_compilation():
     left, right = (np.concatenate(views) for views in zip(*pairs, strict=True))
     together = match(left, right, settings)
     for i, (one, other) in enumerate(pairs):
-        alone = stereo.match(one, other, settings)
+        alone = matching.match(one, other, settings)
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_array_equal(a[i], b[0])
 
@@ -154,7 +154,7 @@ def test_pixels_that_are_no_numbers_are_not_valid_and_disturb_no_others():
     assert (found.disparity[0][rest] == 5).mean() > 0.99
     nothing = np.full_like(left, -np.inf), np.full_like(right, np.nan)
     settings = dataclasses.replace(QUICK, box=1)
-    assert not stereo.match(*nothing, settings).valid.any()
+    assert not matching.match(*nothing, settings).valid.any()
 
 
 @pytest.mark.parametrize("is_adaptive", [False, True])
@@ -187,21 +187,21 @@ def test_fractions_help_on_a_slope(is_adaptive):
         ({"left": np.zeros((1, 4, 6, 3), np.float32) + 2}, r"\[0, 1\], got 0 to 2"),
         ({"left": np.zeros((1, 4, 6, 3), np.float32) - 1}, "Divide by 255"),
         ({"left": np.zeros((4, 6, 3), np.uint8)}, "batch axis"),
-        ({"settings": stereo.Settings(cost="absolut")}, "Did you mean absolute"),
-        ({"settings": stereo.Settings(right_view="none")}, "right_view"),
-        ({"settings": stereo.Settings(fill="zero")}, "fill"),
-        ({"settings": stereo.Settings(min_disparity=9)}, "both views can show"),
-        ({"settings": stereo.Settings(p1=40)}, "P1 <= P2"),
-        ({"settings": stereo.Settings(tolerance=-1)}, "0 pixels or more"),
-        ({"settings": stereo.Settings(uniqueness=0)}, "1 to 100"),
-        ({"settings": stereo.Settings(speckle_size=-1)}, "size of -1"),
+        ({"settings": matching.Settings(cost="absolut")}, "Did you mean absolute"),
+        ({"settings": matching.Settings(right_view="none")}, "right_view"),
+        ({"settings": matching.Settings(fill="zero")}, "fill"),
+        ({"settings": matching.Settings(min_disparity=9)}, "both views can show"),
+        ({"settings": matching.Settings(p1=40)}, "P1 <= P2"),
+        ({"settings": matching.Settings(tolerance=-1)}, "0 pixels or more"),
+        ({"settings": matching.Settings(uniqueness=0)}, "1 to 100"),
+        ({"settings": matching.Settings(speckle_size=-1)}, "size of -1"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(change, message):
     view = np.zeros((1, 4, 6, 3), np.uint8)
     given = {"left": view, "right": view, "settings": QUICK} | change
     with pytest.raises(errors.UserError, match=message):
-        stereo.match(**given)
+        matching.match(**given)
 
 
 def wrong_share(disparity, truth, known, threshold=2):
@@ -221,7 +221,7 @@ def test_a_real_pair_is_matched_like_opencv_does_it():
     )
     truth = cv2.resize(truth, size, interpolation=cv2.INTER_NEAREST) / 4
     known = np.isfinite(truth)
-    found = match(left[None], right[None], stereo.CENSUS, disparities=16)
+    found = match(left[None], right[None], matching.CENSUS, disparities=16)
     peer = cv2.StereoSGBM.create(
         numDisparities=16,
         blockSize=3,
@@ -256,7 +256,7 @@ def test_pairs_with_truth_are_matched_as_well_as_is_known(data_root, name):
         for kind in ("left", "right", "disp_left")
     )
     truth = truth / scales[name]
-    found = match(left[None], right[None], stereo.CENSUS, disparities=80)
+    found = match(left[None], right[None], matching.CENSUS, disparities=80)
     known = truth > 0
     checked = known & found.valid[0]
     assert wrong_share(found.disparity[0], truth, checked) < 0.11

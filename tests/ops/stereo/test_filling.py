@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import disparity_filling
+from dpjax.ops.stereo import filling
 
 STEPS = [s for s in itertools.product((-1, 0, 1), repeat=2) if any(s)]
 
@@ -33,7 +33,7 @@ def test_holes_take_what_lies_behind_or_the_median(shape, share):
     valid, occluded = rng.random(shape) < share, rng.random(shape) < 0.5
     occluded &= ~valid
     given = np.where(valid, values, np.nan).astype(np.float32)
-    found = np.asarray(disparity_filling.from_directions(given, valid, occluded))
+    found = np.asarray(filling.from_directions(given, valid, occluded))
     for i, y, x in np.ndindex(shape):
         near = met(values[i], valid[i], y, x)
         if valid[i, y, x]:
@@ -49,7 +49,7 @@ def test_holes_take_what_lies_behind_or_the_median(shape, share):
 def test_without_anything_valid_all_stay_unknown():
     none = np.zeros((1, 3, 4), bool)
     values = np.ones((1, 3, 4), np.float32)
-    assert np.isnan(disparity_filling.from_directions(values, none, none)).all()
+    assert np.isnan(filling.from_directions(values, none, none)).all()
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_what_cannot_be_filled_is_refused(change, message):
         "occluded": np.ones((1, 2, 3), bool),
     } | change
     with pytest.raises(errors.UserError, match=message):
-        disparity_filling.from_directions(**given)
+        filling.from_directions(**given)

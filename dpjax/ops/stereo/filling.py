@@ -2,7 +2,7 @@
 
 Hirschmueller (TPAMI 2008, section 2.5.3): an occluded pixel belongs to what lies
 behind, so it takes the second lowest of the eight disparities; a mismatch takes their
-median.  `disparity_median.fill` lets the image decide, where something is near;
+median.  `medians.fill` lets the image decide, where something is near;
 `colourisation.fill` solves for a whole map on the host.
 """
 
@@ -11,7 +11,8 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import disparity_median, image_paths, images_in_turns
+from dpjax.ops import images_in_turns
+from dpjax.ops.stereo import medians, paths
 
 
 def from_directions(
@@ -49,13 +50,13 @@ def _fill(values, valid, occluded):
     known = jnp.where(valid, values, jnp.inf)
     found = []
     for backwards in (False, True):
-        found += [x.T for x in _nearest(known.T, image_paths.ACROSS, backwards)]
-        found += _nearest(known, image_paths.DOWN, backwards)
+        found += [x.T for x in _nearest(known.T, paths.ACROSS, backwards)]
+        found += _nearest(known, paths.DOWN, backwards)
     count = sum(jnp.isfinite(x).astype(jnp.int32) for x in found)
     behind = jnp.minimum(1, count - 1)
     middle = (count - 1) // 2
     rank = jnp.maximum(jnp.where(occluded, behind, middle), 0)
-    filled = disparity_median.of_rank(found, rank)
+    filled = medians.of_rank(found, rank)
     filled = jnp.where(count > 0, filled, jnp.nan)
     return jnp.where(valid, values, filled)
 
@@ -63,16 +64,16 @@ def _fill(values, valid, occluded):
 def _nearest(known, slants, backwards):
     """The last known value along each path; infinity where there was none."""
 
-    def advance(paths, line):
-        paths = [
+    def advance(values, line):
+        values = [
             jnp.where(
                 jnp.isfinite(line),
                 line,
-                image_paths.moved(path, slant, entering=jnp.inf),
+                paths.moved(value, slant, entering=jnp.inf),
             )
-            for path, slant in zip(paths, slants, strict=True)
+            for value, slant in zip(values, slants, strict=True)
         ]
-        return paths, paths
+        return values, values
 
     start = [jnp.full_like(known[0], jnp.inf)] * len(slants)
     return lax.scan(advance, start, known, reverse=backwards)[1]

@@ -17,7 +17,8 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import image_paths, images_in_turns
+from dpjax.ops import images_in_turns
+from dpjax.ops.stereo import paths
 
 
 @functools.partial(jax.jit, static_argnames=("size", "difference"))
@@ -92,14 +93,14 @@ def _components(values, valid, difference):
     ways = [(axis, steps) for axis in (0, 1) for steps in (-1, 1)]
     joined = []
     for axis, steps in ways:
-        there, alive = (image_paths.moved(x, steps, axis=axis) for x in (values, valid))
+        there, alive = (paths.moved(x, steps, axis=axis) for x in (values, valid))
         joined.append(valid & alive & (jnp.abs(values - there) <= difference))
 
     def least_beside(labels):
         labels = labels.reshape(values.shape)
         found = labels
         for (axis, steps), is_joined in zip(ways, joined, strict=True):
-            there = image_paths.moved(labels, steps, axis=axis)
+            there = paths.moved(labels, steps, axis=axis)
             found = jnp.minimum(found, jnp.where(is_joined, there, pixels))
         return found.ravel()
 

@@ -12,7 +12,8 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import images_in_turns, stereo_cost
+from dpjax.ops import images_in_turns
+from dpjax.ops.stereo import cost
 
 _ROWS = 16  # at a time: their windows stay in a processor's cache
 _WEIGHT = 255  # of a pixel of the same colour; whole weights add up exactly
@@ -115,7 +116,7 @@ def fill(
 def _fill_one(values, known, image, radius, stride, table):
     height, width = values.shape
     side = 2 * radius + 1
-    levels = stereo_cost.levels(image)[0].astype(jnp.int32)
+    levels = cost.levels(image)[0].astype(jnp.int32)
     keys = _ordered(values.astype(jnp.float32))
     reach = radius * stride
     around = ((reach, reach), (reach, reach))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import speckles
+from dpjax.ops.stereo import speckles
 
 
 def by_flooding(values, valid, difference):
