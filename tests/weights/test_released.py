@@ -1,5 +1,9 @@
 """Shipped weights: they load, fit, and do what their card says."""
 
+import json
+import pathlib
+
+import cv2
 import numpy as np
 import pytest
 
@@ -8,6 +12,8 @@ from dpjax.inference import trained
 from dpjax.weights import store
 
 _NAMES = store.list_released("*")
+_KINDS = {name: store.load(name).card["task"]["type"] for name in _NAMES}
+_RESTORERS = [name for name, kind in _KINDS.items() if kind == "Restoration"]
 
 
 def test_something_is_shipped():
@@ -36,7 +42,7 @@ def test_noise_of_level_50_falls_by_more_than_10_db(name, photo):
     assert 10 * np.log10(error(noisy) / error(restored)) > 10
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", _RESTORERS)
 def test_every_damage_that_weights_are_judged_by_is_undone(name, photo):
     loaded = trained.load(name)
     record = {"image": photo[40:140, 60:160], "id": "photo", "source": "test"}
@@ -48,3 +54,22 @@ def test_every_damage_that_weights_are_judged_by_is_undone(name, photo):
                 record, condition, given, np.asarray(output), protocol
             )
             assert row["psnr"] > row["psnr_input"] + 0.5, (condition, protocol)
+
+
+_RESULTS = pathlib.Path(__file__).parents[2] / "results"
+
+
+def test_streets_are_named_as_well_as_the_receipt_says(data_root):
+    folder = data_root / "camvid" / "val"
+    if not folder.is_dir():
+        pytest.skip("DPJAX_DATA has no camvid/val")
+    receipt = json.loads((_RESULTS / "lwrefinenet-camvid" / "whole.json").read_text())
+    told = {row["id"].split("/")[-1]: row for row in receipt["rows"]}
+    predict = dpjax.Predictor("lwrefinenet-camvid")
+    for file in sorted((folder / "labels").iterdir())[::25]:
+        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        (image,) = (folder / "images").glob(f"{file.stem}.*")
+        known = labels < 11
+        found = predict(image).maps["labels"]
+        share = 100 * (found[known] == labels[known]).mean()
+        assert share == pytest.approx(told[file.stem]["pixel_accuracy"], abs=0.01)
