@@ -1,10 +1,11 @@
 """Every test runs on eight simulated processor devices, alone and offline."""
 
+import gc
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,16 @@ flags.FLAGS.mark_as_parsed()  # TFDS reads absl flags, which nobody parses here
 def _prepared_records(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keeps prepared data sets of this session out of the user's folder."""
     os.environ["TFDS_DATA_DIR"] = str(tmp_path_factory.mktemp("tfds"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_go() -> Iterator[None]:
+    """Each file leaves the memory of its programs to the next; they add up to many GB."""
+    yield
+    import jax
+
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
