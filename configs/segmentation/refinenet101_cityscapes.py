@@ -2,6 +2,7 @@
 
 Run:     python train.py configs/segmentation/refinenet101_cityscapes.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
+         python evaluate.py --workdir DIR --protocol refinenet_cityscapes
 Expect:  73.6 % mIoU on test by the paper; not run here
 Source:  Lin et al., CVPR 2017
 """

@@ -3,8 +3,9 @@
 Run:     python -m dpjax prepare voc2012 --from COPY    (with SBD's labels: train_aug)
          python train.py configs/segmentation/refinenet101_voc2012.py --workdir DIR \
              --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
-         python evaluate.py --workdir DIR --protocol refinenet_scales
+         python evaluate.py --workdir DIR --protocol refinenet_scales_crf
 Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not run here
+         (the paper has a CRF on this set alone; without: refinenet_scales)
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4
          dropped once by hand.  16 images an update and a drop after two thirds here
 """
@@ -18,6 +19,7 @@ def get_config() -> Experiment:
         task=Segmentation(
             scales=(0.7, 1.3),
             scale_step=0.1,
+            short_side=(450, 1100),
             by_class=True,
             loss_at="scores",
             upsampling="cubic",

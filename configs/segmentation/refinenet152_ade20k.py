@@ -8,13 +8,24 @@ Source:  Lin et al., CVPR 2017
 
 import dataclasses
 
-from configs.segmentation import refinenet101_ade20k
+from configs.segmentation import refinenet101_voc2012
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet101_ade20k.get_config()
+    parent = refinenet101_voc2012.get_config()
     return dataclasses.replace(
         parent,
-        model=dataclasses.replace(parent.model, name="refinenet152_official"),
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet152_official",
+            options={**parent.model.options, "num_classes": 150},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("ade20k:train",),
+            evaluate=("ade20k:val",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(60_000,)),
+        total_steps=90_000,
     )

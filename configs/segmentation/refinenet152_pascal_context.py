@@ -8,13 +8,22 @@ Source:  Lin et al., CVPR 2017
 
 import dataclasses
 
-from configs.segmentation import refinenet101_pascal_context
+from configs.segmentation import refinenet101_voc2012
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet101_pascal_context.get_config()
+    parent = refinenet101_voc2012.get_config()
     return dataclasses.replace(
         parent,
-        model=dataclasses.replace(parent.model, name="refinenet152_official"),
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet152_official",
+            options={**parent.model.options, "num_classes": 60},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("pascal_context:train",),
+            evaluate=("pascal_context:val",),
+        ),
     )

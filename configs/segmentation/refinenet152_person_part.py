@@ -8,13 +8,24 @@ Source:  Lin et al., CVPR 2017
 
 import dataclasses
 
-from configs.segmentation import refinenet101_person_part
+from configs.segmentation import refinenet101_voc2012
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet101_person_part.get_config()
+    parent = refinenet101_voc2012.get_config()
     return dataclasses.replace(
         parent,
-        model=dataclasses.replace(parent.model, name="refinenet152_official"),
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet152_official",
+            options={**parent.model.options, "num_classes": 7},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("person_part:train",),
+            evaluate=("person_part:val",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(20_000,)),
+        total_steps=30_000,
     )

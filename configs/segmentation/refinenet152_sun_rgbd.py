@@ -8,13 +8,24 @@ Source:  Lin et al., CVPR 2017
 
 import dataclasses
 
-from configs.segmentation import refinenet101_sun_rgbd
+from configs.segmentation import refinenet101_voc2012
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet101_sun_rgbd.get_config()
+    parent = refinenet101_voc2012.get_config()
     return dataclasses.replace(
         parent,
-        model=dataclasses.replace(parent.model, name="refinenet152_official"),
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet152_official",
+            options={**parent.model.options, "num_classes": 37},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("sun_rgbd:train",),
+            evaluate=("sun_rgbd:test",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(26_666,)),
+        total_steps=40_000,
     )

@@ -10,13 +10,24 @@ Source:  Lin et al., CVPR 2017, Tables 5 and 6
 
 import dataclasses
 
-from configs.segmentation import refinenet101_nyudv2
+from configs.segmentation import refinenet101_voc2012
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet101_nyudv2.get_config()
+    parent = refinenet101_voc2012.get_config()
     return dataclasses.replace(
         parent,
-        model=dataclasses.replace(parent.model, name="refinenet50_official"),
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet50_official",
+            options={**parent.model.options, "num_classes": 40},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("nyudv2:train",),
+            evaluate=("nyudv2:test",),
+        ),
+        optim=dataclasses.replace(parent.optim, drop_at=(13_333,)),
+        total_steps=20_000,
     )

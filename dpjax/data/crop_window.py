@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 # Beyond the picture; ImageNet's mean colour, which is 0 for the backbones.
-_OUTSIDE = (124, 116, 104)
+OUTSIDE = (124, 116, 104)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def cut_picture(image: np.ndarray, window: Window, crop: tuple[int, int]) -> np.
     """
     (rows, columns), inside = _places(window, crop)
     picture = np.empty((*crop, 3), np.uint8)
-    picture[:] = _OUTSIDE
+    picture[:] = OUTSIDE
     picture[inside] = resize(image, window.size)[
         rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1
     ]
@@ -118,6 +118,21 @@ def cut_map(
     ]
     found[inside] = values[np.ix_(*sources)]
     return found
+
+
+def fit_short_side(size: tuple[int, int], bounds: tuple[int, int]) -> float:
+    """Returns the factor that brings the short side of a picture between two bounds.
+
+    Args:
+        size: height and width, pixels.
+        bounds: least and most pixels of the short side; 0 for no bound.
+
+    Returns:
+        The factor, 1 for a picture within the bounds.
+    """
+    short, (least, most) = min(size), bounds
+    wanted = max(short, least)
+    return (min(wanted, most) if most else wanted) / short
 
 
 def nearest(places: np.ndarray, size: int, source: int) -> np.ndarray:

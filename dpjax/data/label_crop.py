@@ -17,6 +17,7 @@ def draw_window(
     scales: tuple[float, float] = (1.0, 1.0),
     step: float = 0.0,
     by_class: bool = False,
+    short_side: tuple[int, int] = (0, 0),
 ) -> crop_window.Window:
     """Returns where to cut a picture, after resizing it.
 
@@ -28,11 +29,17 @@ def draw_window(
         step: distance of the factors that are drawn from; 0 draws from all.
         by_class: the crop has a pixel of a class in its middle, as far as the picture
             reaches; all classes of the picture are equally likely (RefineNet's code).
+        short_side: least and most pixels of the picture's short side, to which it is
+            brought before `scales` counts; 0 for no bound.
 
     Returns:
         The window; a picture smaller than the crop lies anywhere inside of it.
     """
-    window = crop_window.draw(labels.shape, rng, crop=crop, scales=scales, step=step)
+    fit = crop_window.fit_short_side(labels.shape, short_side)
+    scales = (fit * scales[0], fit * scales[1])
+    window = crop_window.draw(
+        labels.shape, rng, crop=crop, scales=scales, step=fit * step
+    )
     pixel = _pixel_of_a_class(labels, rng) if by_class else None
     return window if pixel is None else crop_window.centred(window, pixel, crop)
 

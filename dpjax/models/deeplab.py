@@ -18,7 +18,8 @@ class ASPP(nn.Module):
 
     Attributes:
         num_classes: scores it gives.
-        rates: dilation of each convolution; (12,) is the LargeFOV of DeepLab-v1.
+        rates: dilation of each convolution; (12,) is that of LargeFOV in DeepLab-v1,
+            whose two layers of 1024 channels before the scores are not here.
         align_corners: how the scores are enlarged; the authors align the corners
             (513 pixels are 65 scores), the public PyTorch port does not.
         dtype: compute type.

@@ -34,6 +34,9 @@ class Segmentation(class_names.NamingTask):
     Attributes:
         scales: smallest and largest factor of a training image's size.
         scale_step: distance of the factors that are drawn from; 0 draws from all.
+        short_side: least and most pixels of the short side of a training image, to
+            which it is brought before `scales` counts; 0 for no bound.  RefineNet's
+            code has 450 and 1100; the even sides that it rounds to are not kept.
         by_class: crops have a random class of the image in the middle.
         mirror: half of the training images are mirrored.
         jitter: largest change of brightness, contrast and saturation; 0 for none.
@@ -57,6 +60,7 @@ class Segmentation(class_names.NamingTask):
 
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
+    short_side: tuple[int, int] = (0, 0)
     by_class: bool = False
     mirror: bool = True
     jitter: float = 0.0
@@ -93,6 +97,12 @@ class Segmentation(class_names.NamingTask):
         rules = (
             ("scales", self.scales, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
             ("scale_step", self.scale_step, "at least 0", lambda v: v >= 0),
+            (
+                "short_side",
+                self.short_side,
+                "two numbers from 0, the second not below the first, or 0",
+                lambda v: min(v) >= 0 and (not v[1] or v[0] <= v[1]),
+            ),
             ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
             (
                 "class_weights",
@@ -148,6 +158,7 @@ class Segmentation(class_names.NamingTask):
             scales=self.scales,
             step=self.scale_step,
             by_class=self.by_class,
+            short_side=self.short_side,
         )
         image, labels = label_crop.cut(
             record["image"],

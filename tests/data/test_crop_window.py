@@ -68,3 +68,19 @@ def test_a_map_of_any_size_shows_the_view_of_the_picture(seed, source):
                 wanted[row, column] = values[pixel]
     np.testing.assert_array_equal(found, wanted)
     assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("size", "bounds", "short"),
+    [
+        ((375, 500), (450, 800), 450),
+        ((500, 375), (450, 800), 450),
+        ((1024, 2048), (450, 800), 800),
+        ((500, 700), (450, 800), 500),
+        ((375, 500), (0, 0), 375),
+        ((900, 900), (450, 0), 900),
+    ],
+)
+def test_short_sides_are_brought_within_bounds(size, bounds, short):
+    factor = crop_window.fit_short_side(size, bounds)
+    assert round(min(size) * factor, 9) == short

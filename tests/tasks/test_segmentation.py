@@ -82,6 +82,33 @@ def test_half_of_the_crops_are_mirrored(record):
     )
 
 
+@pytest.mark.parametrize(
+    ("bounds", "factor"), [((480, 1100), 1.6), ((0, 150), 0.5), ((200, 400), 1.0)]
+)
+def test_training_images_have_a_short_side_within_bounds(record, bounds, factor):
+    """A photograph of 300 x 451, its labels beside its pixels at the other size."""
+    task = task_of(scales=(0.8, 1.2), scale_step=0.2, short_side=bounds, by_class=True)
+    wanted = {
+        (round(300 * s), round(451 * s)) for s in factor * np.array([0.8, 1, 1.2])
+    }
+    found = set()
+    for seed in range(20):
+        rng, same = (np.random.default_rng(seed) for _ in range(2))
+        example = task.train_example(record, rng, DATA)
+        window = label_crop.draw_window(
+            record["labels"],
+            same,
+            crop=DATA.crop,
+            scales=(0.8 * factor, 1.2 * factor),
+            step=0.2 * factor,
+            by_class=True,
+        )
+        found.add(window.size)
+        plain, _ = label_crop.cut(record["image"], record["labels"], window, DATA.crop)
+        assert any(np.array_equal(example["image"], x) for x in (plain, plain[:, ::-1]))
+    assert found == wanted
+
+
 def test_colours_change_labels_do_not(record):
     task = task_of(jitter=0.4)
     batch = batch_of(task, record)
@@ -205,17 +232,26 @@ def test_class_weights_are_those_of_the_classes(record):
     np.testing.assert_allclose(total, 3 * plain, rtol=1e-5)
 
 
-@pytest.mark.parametrize("protocol", sorted({*pixel_protocols.PROTOCOLS} - {"sliding"}))
+# Those of one view for each scale and mirror image.
+SIZES = {
+    name: rules
+    for name, rules in pixel_protocols.PROTOCOLS.items()
+    if isinstance(rules, pixel_protocols.Protocol) and not rules.slides
+}
+
+
+@pytest.mark.parametrize("protocol", sorted(SIZES))
 def test_views_have_the_sizes_of_the_protocol_and_mirrors_follow(record, protocol):
-    rules = pixel_protocols.PROTOCOLS[protocol]
+    rules = SIZES[protocol]
     views = task_of().evaluation_input(record, "", protocol)
-    sizes = [(round(300 * s), round(451 * s)) for s in rules.scales]
+    fit = max(rules.short_side[0], 300) / 300
+    sizes = [(round(300 * fit * s), round(451 * fit * s)) for s in rules.scales]
     wanted = [s for s in sizes for _ in range(1 + rules.mirrors)]
     assert [v.shape for v in views] == [(*size, 3) for size in wanted]
     assert all(v.dtype == np.float32 and 0 <= v.min() <= v.max() <= 1 for v in views)
     if rules.mirrors:
         assert np.array_equal(views[1], views[0][:, ::-1])
-    if 1.0 in rules.scales:
+    if fit == 1.0 and 1.0 in rules.scales:
         place = (1 + rules.mirrors) * rules.scales.index(1.0)
         assert np.array_equal(views[place], record["image"].astype("f") / 255)
 
@@ -227,8 +263,8 @@ def logits(labels, gain=10.0):
 def test_the_truth_scores_100_under_every_protocol(record):
     task = task_of()
     truth = logits(record["labels"])
-    for protocol, rules in pixel_protocols.PROTOCOLS.items():
-        if rules.slides or rules.crf:
+    for protocol, rules in SIZES.items():
+        if rules.crf:
             continue
         outputs = [
             truth[:, :: 1 - 2 * mirrored]
@@ -405,6 +441,7 @@ def experiment(task, **changes):
         ),
         ({"evaluation": config.Evaluation("tencrop")}, "segmentation protocol"),
         ({"task": task_of(scales=(1.5, 0.5))}, "scales must be rising"),
+        ({"task": task_of(short_side=(450, 400))}, "short_side must be two numbers"),
         (
             {"task": task_of(class_weights=(1.0, 2.0))},
             "weights must be 4 numbers",

@@ -1,0 +1,31 @@
+"""Light-weight RefineNet-101 on NYUDv2, 40 classes.
+
+Scored is what `refinenet101_nyudv2` says.
+
+Run:     python train.py configs/segmentation/refinenet_lw101_nyudv2.py --workdir DIR \
+             --init-from BACKBONE --init-skip "decoder/*" "head/*"
+Expect:  43.6 % mIoU by the paper; not run here
+Source:  Nekrasov et al., BMVC 2018
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet_lw50_voc2012
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet_lw50_voc2012.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet_lw101",
+            options={**parent.model.options, "num_classes": 40},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("nyudv2:train",),
+            evaluate=("nyudv2:test",),
+        ),
+    )

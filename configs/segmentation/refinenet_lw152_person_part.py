@@ -1,0 +1,29 @@
+"""Light-weight RefineNet-152 on PASCAL Person-Part.
+
+Run:     python train.py configs/segmentation/refinenet_lw152_person_part.py \
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
+Expect:  67.6 % mIoU by the paper; not run here
+Source:  Nekrasov et al., BMVC 2018
+"""
+
+import dataclasses
+
+from configs.segmentation import refinenet_lw50_voc2012
+from dpjax.config import Experiment
+
+
+def get_config() -> Experiment:
+    parent = refinenet_lw50_voc2012.get_config()
+    return dataclasses.replace(
+        parent,
+        model=dataclasses.replace(
+            parent.model,
+            name="refinenet_lw152",
+            options={**parent.model.options, "num_classes": 7},
+        ),
+        data=dataclasses.replace(
+            parent.data,
+            train=("person_part:train",),
+            evaluate=("person_part:val",),
+        ),
+    )
