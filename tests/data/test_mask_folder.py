@@ -139,10 +139,17 @@ def test_pixels_without_a_class(folder, tmp_path):
 
 
 def test_black_and_white_masks_say_how_to_go_on(folder, tmp_path):
+    white = (mask(folder / "masks" / "3.png", [0, 255], 3) == 255).sum()
+    with pytest.raises(
+        errors.DataError,
+        match=rf"is 255, in \S+masks/3\.png \({white} pixels\); wanted 1 to 254\. "
+        ".*--ignore 255.*255 object",
+    ):
+        prepare(folder, tmp_path)
     for i in range(10):
         mask(folder / "masks" / (f"deep/{i}.png" if i == 9 else f"{i}.png"), [0, 255])
     with pytest.raises(
-        errors.DataError, match=r"is 255; wanted 1 to 254\. .*--ignore 255.*255 object"
+        errors.DataError, match=r"in \S+0\.png \(\d+ pixels\) and 9 more files; wanted"
     ):
         prepare(folder, tmp_path)
     (folder / "classes.txt").write_text("0 background\n255 object\n")

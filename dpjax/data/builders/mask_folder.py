@@ -9,6 +9,8 @@ from dpjax import errors
 from dpjax.data import class_lists, label_files
 from dpjax.data.builders import label_maps, paired, paired_folder
 
+Held = dict[pathlib.Path, dict[int, int]]  # pixels of each number in each mask
+
 
 class MaskFolder(
     paired_folder.PairedFolder, label_maps.LabelMaps, skip_registration=True
@@ -49,7 +51,7 @@ class MaskFolder(
                 f"--ignore is a number that masks hold, 0 to 65535, got {ignore}."
             )
         self._ignored = () if ignore is None else (ignore,)
-        self._largest: dict[pathlib.Path, int] = {}
+        self._numbers: Held = {}
         super().__init__(config=config, ratio=ratio, test_list=test_list, **options)
 
     def learn(self, folder: pathlib.Path, pairs: paired.PairedSplits) -> None:
@@ -69,11 +71,13 @@ class MaskFolder(
             self.classes, self.coding = found.names, found.coding
             return
         masks = [mask for found in pairs.values() for _, mask in found.values()]
-        count = 1 + max(map(self._largest_number, masks))
+        held = {path: self._held(path) for path in masks}
+        count = 1 + max(max(numbers, default=0) for numbers in held.values())
         if not 2 <= count <= label_files.MOST_CLASSES:
             raise errors.DataError(
-                f"The largest number in the masks of {folder} is {count - 1}; wanted 1 "
-                f"to {label_files.MOST_CLASSES - 1}. If it stands for pixels without a "
+                f"The largest number in the masks of {folder} is {count - 1}, in "
+                f"{_where(count - 1, held)}; wanted 1 to "
+                f"{label_files.MOST_CLASSES - 1}. If it stands for pixels without a "
                 f"class, pass --ignore {count - 1}. Otherwise list the classes in "
                 f"{listing}: `0 background` and `255 object` suits masks in black and "
                 "white, `R G B NAME` masks in colours."
@@ -81,15 +85,31 @@ class MaskFolder(
         self.classes = tuple(map(str, range(count)))
         self.coding = label_files.Numbers.of(count, ignore=self._ignored)
 
-    def _largest_number(self, path: pathlib.Path) -> int:
-        """Each mask is read once; bad ones that are skipped are listed when written."""
-        if path not in self._largest:
+    def _held(self, path: pathlib.Path) -> dict[int, int]:
+        """Pixels of each number; bad masks that are skipped are listed when written."""
+        if path not in self._numbers:  # each mask is read once
             try:
                 stored = label_files.read_numbers(path)
             except errors.DataError:
                 if not self._skip_bad:
                     raise
-                return 0
-            numbers = stored[~np.isin(stored, self._ignored)]
-            self._largest[path] = int(numbers.max(initial=0))
-        return self._largest[path]
+                return {}
+            numbers, counts = np.unique(stored, return_counts=True)
+            found = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+            self._numbers[path] = {
+                n: c for n, c in found.items() if n not in self._ignored
+            }
+        return self._numbers[path]
+
+
+def _where(number: int, held: Held) -> str:
+    """For example "masks/a.png (3 pixels) and 2 more files"."""
+    paths = [path for path, numbers in held.items() if number in numbers]
+    if not paths:
+        return "all of them"  # none can be read, or the numbers are all ignored
+    pixels = held[paths[0]][number]
+    said = f"{paths[0]} ({pixels} {'pixel' if pixels == 1 else 'pixels'})"
+    more = len(paths) - 1
+    if more:
+        said += f" and {more} more {'file' if more == 1 else 'files'}"
+    return said
