@@ -203,3 +203,56 @@ def test_masks_of_a_single_value_are_no_classes(tmp_path):
     mask(tmp_path / "m" / "masks" / "a.png", [0])
     with pytest.raises(errors.DataError, match=r"largest number in the masks .* is 0"):
         prepare(tmp_path / "m", tmp_path)
+
+
+def notes_of(tmp_path):
+    return sources.inspect("mask_folder/mine", directory=tmp_path / "records").notes
+
+
+def stray(folder, name, number):
+    """Gives one pixel of a mask another number."""
+    stored = np.array(PIL.Image.open(folder / "masks" / name))
+    stored[3, 4] = number
+    PIL.Image.fromarray(stored).save(folder / "masks" / name)
+
+
+def test_numbers_that_no_mask_holds_are_told_with_the_mask_of_the_largest(
+    folder, tmp_path
+):
+    prepare(folder, tmp_path)
+    assert notes_of(tmp_path) == []
+    stray(folder, "4.png", 9)
+    stray(folder, "5.png", 4)
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert len(source.parts[0].classes) == 10
+    (note,) = notes_of(tmp_path)
+    assert f"9 is the largest number in the masks, in {folder}/masks/4.png (1 p" in note
+    assert "no mask holds 3, 5 to 8; these count" in note
+    prepare(folder, tmp_path, ignore=9)
+    assert "holds 3;" in notes_of(tmp_path)[0]
+    (folder / "classes.txt").write_text("\n".join("abcdefghij"))
+    prepare(folder, tmp_path)
+    assert notes_of(tmp_path) == []
+
+
+def test_an_ignored_number_is_no_gap(folder, tmp_path):
+    for i in range(3):
+        mask(folder / "masks" / f"{i}.png", [0, 2, 3, 4])
+    stray(folder, "0.png", 6)
+    prepare(folder, tmp_path, ignore=5)
+    assert notes_of(tmp_path) == []
+
+
+def test_a_wide_gap_is_refused(folder, tmp_path):
+    stray(folder, "4.png", 200)
+    with pytest.raises(
+        errors.DataError,
+        match=r"200 is the largest .*masks/4\.png \(1 pixel\), and no mask holds 3 to "
+        r"199: 4 numbers would make 201 classes\. .*--ignore 200\. .*`NUMBER NAME`",
+    ):
+        prepare(folder, tmp_path)
+    source = prepare(folder, tmp_path, ignore=200, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("0", "1", "2")
+    (folder / "classes.txt").write_text("0 a\n1 b\n2 c\n200 d\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert (source[4]["labels"] == 3).sum() == 1

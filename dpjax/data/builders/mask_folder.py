@@ -1,5 +1,6 @@
 """A user's images and masks: a class for every pixel, under a name of the user's."""
 
+import itertools
 import pathlib
 from typing import Any, ClassVar
 
@@ -8,6 +9,10 @@ import numpy as np
 from dpjax import errors
 from dpjax.data import class_lists, label_files
 from dpjax.data.builders import label_maps, paired, paired_folder
+
+# A set of few pictures lacks some classes; a gap of more than this many numbers, for
+# each that occurs, is rather one stray pixel, or a code such as 128 for "object".
+_GAP_PER_NUMBER = 4
 
 Held = dict[pathlib.Path, dict[int, int]]  # pixels of each number in each mask
 
@@ -19,7 +24,7 @@ class MaskFolder(
 
     A mask has the name of its image, up to the ending, and the number of its class in
     every pixel.  classes.txt beside the folders names the classes; without it they are
-    called by their numbers, up to the largest that a mask holds.
+    called by their numbers, up to the largest that a mask holds; a wide gap is refused.
     """
 
     target_folders: ClassVar = ("masks", "labels")
@@ -63,7 +68,7 @@ class MaskFolder(
 
         Raises:
             DataError: the list of classes cannot be read, or there is none and the
-                masks are not numbers from 0.
+                masks are not numbers from 0, or lack most of those up to the largest.
         """
         listing = folder / class_lists.FILE
         if listing.is_file():
@@ -82,8 +87,40 @@ class MaskFolder(
                 f"{listing}: `0 background` and `255 object` suits masks in black and "
                 "white, `R G B NAME` masks in colours."
             )
+        self._check_gaps(count, held, listing)
         self.classes = tuple(map(str, range(count)))
         self.coding = label_files.Numbers.of(count, ignore=self._ignored)
+
+    def _check_gaps(self, count: int, held: Held, listing: pathlib.Path) -> None:
+        """Tells, or refuses, classes that exist only because a larger number does."""
+        seen = sorted({number for numbers in held.values() for number in numbers})
+        # Before each number that occurs, the numbers that do not.
+        gaps = [
+            [n for n in range(low + 1, high) if n not in self._ignored]
+            for low, high in itertools.pairwise([-1, *seen])
+        ]
+        gaps = [gap for gap in gaps if gap]
+        if not gaps:
+            return
+        absent = ", ".join(
+            str(gap[0]) if len(gap) == 1 else f"{gap[0]} to {gap[-1]}" for gap in gaps
+        )
+        top = count - 1
+        found = (
+            f"{top} is the largest number in the masks, in {_where(top, held)}, and no "
+            f"mask holds {absent}"
+        )
+        if max(map(len, gaps)) > _GAP_PER_NUMBER * len(seen):
+            raise errors.DataError(
+                f"{found}: {len(seen)} numbers would make {count} classes. If {top} is "
+                f"a mistake, correct it; if it stands for pixels without a class, pass "
+                f"--ignore {top}. Otherwise list the numbers that there are in "
+                f"{listing}, a line `NUMBER NAME` for each."
+            )
+        self.note(
+            f"{found}; these count as classes all the same. If {top} is a mistake or "
+            f"no class, correct it or pass --ignore {top}; names in {listing} settle it"
+        )
 
     def _held(self, path: pathlib.Path) -> dict[int, int]:
         """Pixels of each number; bad masks that are skipped are listed when written."""
