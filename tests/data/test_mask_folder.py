@@ -138,6 +138,16 @@ def test_pixels_without_a_class(folder, tmp_path):
         prepare(folder, tmp_path, ignore=-1)
 
 
+def test_a_number_below_the_largest_can_be_ignored(folder, tmp_path):
+    source = prepare(folder, tmp_path, ignore=1, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("0", "2")
+    for record in source:
+        path = (folder / "masks" / record["id"]).with_suffix(".png")
+        stored = np.asarray(PIL.Image.open(path))
+        wanted = np.select([stored == 1, stored == 2], [255, 1], 0)
+        np.testing.assert_array_equal(record["labels"], wanted)
+
+
 def test_black_and_white_masks_say_how_to_go_on(folder, tmp_path):
     white = (mask(folder / "masks" / "3.png", [0, 255], 3) == 255).sum()
     with pytest.raises(

@@ -88,8 +88,12 @@ class MaskFolder(
                 "white, `R G B NAME` masks in colours."
             )
         self._check_gaps(count, held, listing)
-        self.classes = tuple(map(str, range(count)))
-        self.coding = label_files.Numbers.of(count, ignore=self._ignored)
+        numbers = [n for n in range(count) if n not in self._ignored]
+        self.classes = tuple(map(str, numbers))
+        self.coding = label_files.Numbers(
+            dict.fromkeys(self._ignored, label_files.IGNORE)
+            | {number: i for i, number in enumerate(numbers)}
+        )
 
     def _check_gaps(self, count: int, held: Held, listing: pathlib.Path) -> None:
         """Tells, or refuses, classes that exist only because a larger number does."""
