@@ -103,6 +103,7 @@ def main(arguments: Sequence[str]) -> int:
             found = _source(source)
             is_sound &= found.is_sound
             has_doubts |= _has_doubts(found.census)
+            has_doubts |= _left_out(source.names[0], directory)
             _version(source.names[0], directory)
     is_sound &= _overlaps(opened, data)
     if not is_sound:
@@ -208,6 +209,19 @@ def _source(source: sources.Source) -> health.Health:
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
     return found
+
+
+def _left_out(name: str, directory: Path) -> bool:
+    """Tells what `prepare --skip-bad` left out of the set, whatever its split."""
+    skipped = sources.inspect(name, directory=directory).skipped
+    if not skipped:
+        return False
+    print(f"  ?  left out when {sources.parse(name).name} was prepared:")
+    for message in skipped[:_SHOWN]:
+        print(f"     {message}")
+    if len(skipped) > _SHOWN:
+        print(f"     ... {len(skipped)} in all")
+    return True
 
 
 def _version(name: str, directory: Path) -> None:

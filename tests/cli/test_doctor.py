@@ -186,6 +186,29 @@ def test_labels_that_are_no_class_are_named(masks, capsys):
     assert "set has 2 classes" in said
 
 
+def test_what_was_left_out_is_told(tmp_path, folder, capsys):
+    root = tmp_path / "images"
+    for i in range(7):
+        (root / f"bad{i}.png").write_bytes(b"nothing")
+    preparation.prepare(
+        "image_folder",
+        folder=root,
+        directory=folder,
+        config="mine",
+        skip_bad=True,
+        replace=True,
+        ratio=1.0,
+    )
+    assert run("image_folder/mine", "--dir", folder) == 0
+    said = capsys.readouterr().out
+    assert "?  left out when image_folder was prepared:\n" in said
+    for i in range(5):
+        assert f"bad{i}.png" in said
+    assert "... 7 in all" in said
+    assert "Everything can be read; see the lines marked ?." in said
+    assert "sound" not in said
+
+
 def census_of(classes, *maps):
     counter = label_health.Counter(classes)
     for i, labels in enumerate(maps):

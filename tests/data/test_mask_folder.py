@@ -208,6 +208,23 @@ def test_what_is_wrong_is_named(folder, tmp_path):
         prepare(folder, tmp_path)
 
 
+@pytest.mark.parametrize("has_list", [False, True])
+def test_a_bad_mask_says_how_to_do_without_it(folder, tmp_path, has_list):
+    if has_list:
+        (folder / "classes.txt").write_text("a\nb\nc\n")
+    (folder / "masks" / "3.png").write_bytes(b"nothing")
+    with pytest.raises(errors.DataError, match=r"3\.png.*like it, pass --skip-bad\."):
+        prepare(folder, tmp_path)
+    assert len(prepare(folder, tmp_path, skip_bad=True, ratio=1.0)["train"]) == 9
+
+
+def test_a_folder_without_any_usable_mask_says_why(folder, tmp_path):
+    for path in folder.glob("masks/**/*.png"):
+        PIL.Image.new("RGB", SIZE[::-1], "red").save(path)
+    with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
+        prepare(folder, tmp_path, skip_bad=True)
+
+
 def test_masks_of_a_single_value_are_no_classes(tmp_path):
     picture(tmp_path / "m" / "images" / "a.png")
     mask(tmp_path / "m" / "masks" / "a.png", [0])

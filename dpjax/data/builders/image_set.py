@@ -22,6 +22,18 @@ UNITS = "units"
 CLASSES = "classes"
 
 
+def stopped(error: errors.DataError) -> errors.DataError:
+    """Returns the error about a bad file with the way to do without such files.
+
+    Args:
+        error: what is wrong with the file.
+
+    Returns:
+        The same, for a user who has not passed --skip-bad.
+    """
+    return errors.DataError(f"{error} To leave out files like it, pass --skip-bad.")
+
+
 class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of all image sets; records hold `image`, `id`, `fingerprint`, and targets.
 
@@ -189,7 +201,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 extras = self._encoded_extras(name, path, picture.image.shape[:2])
             except errors.DataError as error:
                 if not self._skip_bad:
-                    raise
+                    raise stopped(error) from error
                 self.leave_out(str(error))
                 picture = None
             if self._progress:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dpjax import errors
 from dpjax.data import class_lists, label_files
-from dpjax.data.builders import label_maps, paired, paired_folder
+from dpjax.data.builders import image_set, label_maps, paired, paired_folder
 
 # A set of few pictures lacks some classes; a gap of more than this many numbers, for
 # each that occurs, is rather one stray pixel, or a code such as 128 for "object".
@@ -77,6 +77,8 @@ class MaskFolder(
             return
         masks = [mask for found in pairs.values() for _, mask in found.values()]
         held = {path: self._held(path) for path in masks}
+        if not any(held.values()):
+            label_files.read_numbers(masks[0])  # says why, also where bad ones may go
         count = 1 + max(max(numbers, default=0) for numbers in held.values())
         if not 2 <= count <= label_files.MOST_CLASSES:
             raise errors.DataError(
@@ -131,9 +133,9 @@ class MaskFolder(
         if path not in self._numbers:  # each mask is read once
             try:
                 stored = label_files.read_numbers(path)
-            except errors.DataError:
+            except errors.DataError as error:
                 if not self._skip_bad:
-                    raise
+                    raise image_set.stopped(error) from error
                 return {}
             numbers, counts = np.unique(stored, return_counts=True)
             found = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
