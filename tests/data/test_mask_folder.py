@@ -173,8 +173,13 @@ def test_masks_in_colours(folder, tmp_path):
         numbers = np.asarray(PIL.Image.open(path))
         colours = np.array([(0, 0, 0), (9, 200, 9), (250, 0, 0)], np.uint8)
         PIL.Image.fromarray(colours[numbers]).save(path)
-    with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
+    with pytest.raises(
+        errors.DataError,
+        match=r"0\.png is a colour picture; .*classes\.txt .*`R G B NAME` for each of "
+        r"them; here these are (?=.*0 0 0 \()(?=.*9 200 9 \()(?=.*250 0 0 \(\d+ pix)",
+    ) as told:
         prepare(folder, tmp_path)
+    assert "prepare the files as" not in str(told.value)
     (folder / "classes.txt").write_text("0 0 0 void\n9 200 9 tree\n250 0 0 sky\n")
     source = prepare(folder, tmp_path, ratio=1.0)["train"]
     assert source.parts[0].classes == ("tree", "sky")
@@ -223,6 +228,17 @@ def test_a_folder_without_any_usable_mask_says_why(folder, tmp_path):
         PIL.Image.new("RGB", SIZE[::-1], "red").save(path)
     with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
         prepare(folder, tmp_path, skip_bad=True)
+
+
+def test_a_mask_of_another_size_is_named_beside_its_image(folder, tmp_path):
+    stored = PIL.Image.open(folder / "masks" / "7.png").rotate(90, expand=True)
+    stored.save(folder / "masks" / "7.png")
+    with pytest.raises(
+        errors.DataError,
+        match=r"The size of the labels in \S+masks/7\.png is 20x16, that of the image "
+        r"\S+images/7\.jpg is 16x20 \(height x width\)\. Both must",
+    ):
+        prepare(folder, tmp_path)
 
 
 def test_masks_of_a_single_value_are_no_classes(tmp_path):
