@@ -54,6 +54,7 @@ class Segmentation(class_names.NamingTask):
     prepared_as: ClassVar[str] = "images and masks of yours as mask_folder"
     example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
+    result: ClassVar[str] = "labels"
 
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
