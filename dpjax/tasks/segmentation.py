@@ -449,6 +449,12 @@ def _boundary_f(rows: Sequence[task.Row], classes: int) -> np.ndarray:
 
 
 def _check_labels(record: task.Example, count: int) -> None:
+    """Refuses labels that are no class.
+
+    The published rule masks labels >= count; here they raise, since records hold none
+    but `label_files.IGNORE` unless the network is one for fewer classes, and a score
+    over the pixels that are left would flatter it.
+    """
     labels = record["labels"]
     wrong = np.unique(labels[(labels >= count) & (labels != label_files.IGNORE)])
     if len(wrong):
