@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: what was typed after `doctor`.
 
     Returns:
-        0 if everything is sound, 3 if data is damaged or overlaps.
+        0 if everything can be read, 3 if data is damaged or overlaps.
 
     Raises:
         UserError: a malformed source, or no such config.
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     if not wanted:
         _prepared(directory)
         return 0
-    opened, is_sound = {}, True
+    opened, is_sound, has_doubts = {}, True, False
     for name, role in wanted:
         try:
             source = _open(name, role, directory)
@@ -100,10 +100,18 @@ def main(arguments: Sequence[str]) -> int:
             continue
         if source.names[0] not in opened:
             opened[source.names[0]] = source
-            is_sound &= _source(source)
+            found = _source(source)
+            is_sound &= found.is_sound
+            has_doubts |= _has_doubts(found.census)
+            has_doubts |= _left_out(source.names[0], directory)
             _version(source.names[0], directory)
     is_sound &= _overlaps(opened, data)
-    print("\nEverything is sound." if is_sound else "\nSee the lines marked !!.")
+    if not is_sound:
+        print("\nSee the lines marked !!.")
+    elif has_doubts:
+        print("\nEverything can be read; see the lines marked ?.")
+    else:
+        print("\nEverything is sound.")
     return 0 if is_sound else errors.DataError.exit_code
 
 
@@ -162,7 +170,7 @@ def _prepared(directory: Path) -> None:
     print("\nName data sets, or pass --config FILE, to have their records read.")
 
 
-def _source(source: sources.Source) -> bool:
+def _source(source: sources.Source) -> health.Health:
     import tqdm
 
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
@@ -200,7 +208,20 @@ def _source(source: sources.Source) -> bool:
         _depth(found.survey)
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
-    return found.is_sound
+    return found
+
+
+def _left_out(name: str, directory: Path) -> bool:
+    """Tells what `prepare --skip-bad` left out of the set, whatever its split."""
+    skipped = sources.inspect(name, directory=directory).skipped
+    if not skipped:
+        return False
+    print(f"  ?  left out when {sources.parse(name).name} was prepared:")
+    for message in skipped[:_SHOWN]:
+        print(f"     {message}")
+    if len(skipped) > _SHOWN:
+        print(f"     ... {len(skipped)} in all")
+    return True
 
 
 def _version(name: str, directory: Path) -> None:
@@ -217,6 +238,11 @@ def _version(name: str, directory: Path) -> None:
         )
 
 
+def _has_doubts(census: label_health.Census | None) -> bool:
+    """Whether classes may be there by mistake, such as by one stray pixel."""
+    return census is not None and bool(census.absent or census.lonely)
+
+
 def _labels(census: label_health.Census) -> None:
     width = max(map(len, (*census.classes, _UNLABELLED)))
     # The last is what --task.class-weights may be, balanced by median frequency.
@@ -227,7 +253,14 @@ def _labels(census: label_health.Census) -> None:
         print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}  {weight:6.3f}")
     print(f"  {_UNLABELLED:<{width}}  {100 * census.shares[-1]:8.2f}")
     if census.absent:
-        print(f"  ?  {len(census.absent)} classes absent: {', '.join(census.absent)}")
+        print(
+            f"  ?  {len(census.absent)} classes absent: "
+            f"{', '.join(census.absent[:_SHOWN])}{_more(census.absent)}"
+        )
+    for name, key, pixels in census.lonely[:_SHOWN]:
+        print(f"  ?  only {key} shows class {name}, in {pixels} pixels")
+    if len(census.lonely) > _SHOWN:
+        print(f"  ?  {len(census.lonely)} classes in one image only in all")
     if census.empty:
         print(
             f"  ?  {len(census.empty)} images without a labelled pixel: "
@@ -267,6 +300,10 @@ def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bo
                 "on one and is scored on the other is refused"
             )
     return True
+
+
+def _more(listed: Sequence[str]) -> str:
+    return ", ..." if len(listed) > _SHOWN else ""
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> str:

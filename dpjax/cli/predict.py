@@ -1,6 +1,7 @@
 """`python -m dpjax predict WEIGHTS INPUT [-o OUTPUT]`: weights at work on pictures."""
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent import futures
@@ -25,8 +26,9 @@ class Options:
         weights: a released name, a .safetensors file or the folder of a run.
         source: a picture, or a folder of them.
         output: where the result goes: a picture file for a picture; for a folder, a
-            folder, in which every result is a .png. Weights that answer in words print
-            them, and write a .json file if one is named.
+            folder, in which every result is a .png; default: a new one here, such as
+            street-labels.png of street.jpg, or -restored, or -depth. Weights that
+            answer in words print them, and write a .json file if one is named.
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
         map: write this map of the result instead of a picture of it, such as "labels"
@@ -67,8 +69,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax predict")
     # Everything that can be wrong with the command is found before weights are loaded.
-    wants_words = options.output is None or options.output.suffix == answer.SUFFIX
-    if wants_words:
+    wants_words = options.output is not None and options.output.suffix == answer.SUFFIX
+    if wants_words or options.output is None:
         work = _pictures(options.source)
     else:
         work = _one_file(options) if options.source.is_file() else _folder(options)
@@ -85,11 +87,16 @@ def main(arguments: Sequence[str]) -> int:
     )
     task_options = {} if options.scale is None else {"scale": options.scale}
     _check_kind(predict, options.output, wants_words)
-    if wants_words:
+    if predict.task.answers_in_words:
         return _say(predict, work, task_options, options)
+    if options.output is None and not options.source.is_file():
+        options = dataclasses.replace(options, output=_new_folder(predict, options))
+        work = _folder(options)
     if options.source.is_file():
-        ((source, target),) = work
-        result = predict(source, **task_options)
+        result = predict(options.source, **task_options)
+        target = _new_file(predict, result, options)
+        if options.output is not None:
+            ((_, target),) = work
         result.save(target, options.map)
         written = result.maps[options.map] if options.map else result.image
         height, width = written.shape[:2]  # a map has no legend below it
@@ -101,14 +108,44 @@ def main(arguments: Sequence[str]) -> int:
 def _check_kind(
     predict: predictor.Predictor, output: Path | None, wants_words: bool
 ) -> None:
+    if output is None:
+        return
     if predict.task.answers_in_words and not wants_words:
         answer.check_suffix(output)
     if wants_words and not predict.task.answers_in_words:
-        got = "none" if output is None else output
         raise errors.UserError(
             f"{predict.name} makes pictures; where do they go? Wanted -o with a "
-            f"picture file or a folder, got {got}."
+            f"picture file or a folder, got {output}."
         )
+
+
+def _word(predict: predictor.Predictor, options: Options) -> str:
+    return f"{options.map}-map" if options.map else predict.task.result
+
+
+def _new_file(
+    predict: predictor.Predictor, result: predictor.Result, options: Options
+) -> Path:
+    """A file of the current directory that is not there yet, for one result."""
+    shown = result.maps.get(options.map)
+    has_fractions = shown is not None and np.issubdtype(shown.dtype, np.floating)
+    stem = f"{options.source.stem}-{_word(predict, options)}"
+    suffix = ".npy" if has_fractions else ".png"
+    names = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+    paths = (Path(name + suffix) for name in names)
+    return next(p for p in paths if not (p.exists() or p.is_symlink()))
+
+
+def _new_folder(predict: predictor.Predictor, options: Options) -> Path:
+    """The folder of the current directory for the results of a folder."""
+    path = Path(f"{options.source.resolve().name}-{_word(predict, options)}")
+    # It may hold labels drawn by hand; another one could take results for inputs.
+    if path.exists():
+        raise errors.UserError(
+            f"{path} exists already, and results would mix with what it holds. Remove "
+            "it, or name a folder with -o."
+        )
+    return path
 
 
 def _pictures(source: Path) -> list[Path]:

@@ -19,6 +19,7 @@ EXTENSIONS = image_files.EXTENSIONS - image_files.LOSSY | {".mat"}
 # The labels of PASCAL-Context, of NYUDv2 as FCN read it, and of SBD.
 _MATLAB_NAMES = ("LabelMap", "segmentation", "GTcls")
 _SHOWN = 5
+_BYTES = np.array([1 << 16, 1 << 8, 1], np.int32)  # of a colour in one number
 
 Colour = tuple[int, int, int]
 
@@ -109,23 +110,16 @@ class Colours:
         known = sorted(
             (r << 16 | g << 8 | b, m) for (r, g, b), m in self.meaning.items()
         )
-        codes = stored.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+        codes = stored.astype(np.int32) @ _BYTES
         places = np.searchsorted([code for code, _ in known[1:]], codes, side="right")
         # The nearest known colour at or below each; equal unless it is a stray one.
         is_known = np.array([code for code, _ in known])[places] == codes
         classes = np.array([number for _, number in known], np.uint8)[places]
         strays = int(is_known.size - is_known.sum())
         if strays > self.stray_share * is_known.size:
-            colours, counts = np.unique(codes[~is_known], return_counts=True)
-            order = np.argsort(-counts, kind="stable")
-            shown = [
-                f"{code >> 16} {code >> 8 & 255} {code & 255} ({count} pixels)"
-                for code, count in zip(
-                    colours[order].tolist(), counts[order].tolist(), strict=True
-                )
-            ]
+            shown = _listed(_colours(codes[~is_known]))
             raise errors.DataError(
-                f"{path} has colours of no class: {_listed(shown)}; known are "
+                f"{path} has colours of no class: {shown}; known are "
                 f"{len(known)} colours. Save the labels without smoothing; colours of "
                 "classes of your own are lines `R G B NAME` in classes.txt."
             )
@@ -189,11 +183,25 @@ def read_numbers(path: pathlib.Path) -> np.ndarray:
 
 def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
     if stored.ndim == 3:
+        codes = stored.astype(np.int32) @ _BYTES
         raise errors.DataError(
             f"{path} is a colour picture; wanted the number of its class in each "
-            "pixel. Save the numbers as a grey or palette PNG, or prepare the files as "
-            "mask_folder, with a line `R G B NAME` for each colour in classes.txt."
+            "pixel. Save the numbers as a grey or palette PNG. Or keep the colours, in "
+            "a mask_folder whose classes.txt has a line `R G B NAME` for each of them; "
+            f"here these are {_listed(_colours(codes))}."
         )
+
+
+def _colours(codes: np.ndarray) -> list[str]:
+    """For example "0 128 0 (30 pixels)", the most frequent first."""
+    colours, counts = np.unique(codes, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [
+        f"{code >> 16} {code >> 8 & 255} {code & 255} ({count} pixels)"
+        for code, count in zip(
+            colours[order].tolist(), counts[order].tolist(), strict=True
+        )
+    ]
 
 
 def _from_matlab(path: pathlib.Path) -> np.ndarray:

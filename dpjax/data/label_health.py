@@ -22,6 +22,8 @@ class Census:
         around: pixels of the images that show each class, int64 [k].
         unlabelled: pixels without a class.
         empty: ids of records without a single labelled pixel.
+        first: id of the first record that shows each class, "" for none.
+        records: that were counted.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +32,8 @@ class Census:
     around: np.ndarray
     unlabelled: int
     empty: list[str]
+    first: tuple[str, ...]
+    records: int
 
     @property
     def shares(self) -> np.ndarray:
@@ -56,6 +60,14 @@ class Census:
             name for name, n in zip(self.classes, self.pixels, strict=True) if not n
         ]
 
+    @property
+    def lonely(self) -> list[tuple[str, str, int]]:
+        """Classes that one image of several shows: name, its record, and pixels."""
+        if self.records < 2:
+            return []
+        rows = zip(self.classes, self.first, self.pixels, self.images, strict=True)
+        return [(name, key, int(n)) for name, key, n, images in rows if images == 1]
+
 
 class Counter:
     """Counts the labels of records, one after the other.
@@ -77,6 +89,8 @@ class Counter:
         self._images = np.zeros_like(self._pixels)
         self._around = np.zeros_like(self._pixels)
         self._empty: list[str] = []
+        self._first: dict[int, str] = {}
+        self._records = 0
 
     def add(self, record: dict[str, Any]) -> str | None:
         """Counts the labels of one record, unless something is wrong with them.
@@ -101,6 +115,9 @@ class Counter:
                 f"{named} has the labels {', '.join(map(str, strange[:_SHOWN]))}; the "
                 f"set has {len(self._classes)} classes. Prepare it with --replace."
             )
+        for number in np.flatnonzero(counts).tolist():
+            self._first.setdefault(number, record["id"])
+        self._records += 1
         self._pixels += counts
         self._images += counts > 0
         self._around += labels.size * (counts > 0)
@@ -127,4 +144,6 @@ class Counter:
             around=self._around[:k],
             unlabelled=int(self._pixels[-1]),
             empty=self._empty,
+            first=tuple(self._first.get(number, "") for number in range(k)),
+            records=self._records,
         )

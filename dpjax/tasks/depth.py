@@ -84,6 +84,7 @@ class Depth(task.Task):
     example_metric: ClassVar[str] = "rel"
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)
+    result: ClassVar[str] = "depth"
     # Fields that say what a number of the network means.
     _meaning: ClassVar[tuple[str, ...]] = ("unit",)
 

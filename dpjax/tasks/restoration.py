@@ -68,6 +68,7 @@ class Restoration(task.Task):
     best: ClassVar[str] = "psnr"
     example_metric: ClassVar[str] = "psnr"
     protocols: ClassVar[tuple[str, ...]] = tuple(PROTOCOLS)
+    result: ClassVar[str] = "restored"
 
     degradations: tuple[degradation.Degradation, ...] = _NOISE
     judged: tuple[degradation.Degradation, ...] = _NOISE

@@ -57,6 +57,7 @@ class Segmentation(class_names.NamingTask):
     prepared_as: ClassVar[str] = "images and masks of yours as mask_folder"
     example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
+    result: ClassVar[str] = "labels"
 
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
@@ -459,6 +460,12 @@ def _boundary_f(rows: Sequence[task.Row], classes: int) -> np.ndarray:
 
 
 def _check_labels(record: task.Example, count: int) -> None:
+    """Refuses labels that are no class.
+
+    The published rule masks labels >= count; here they raise, since records hold none
+    but `label_files.IGNORE` unless the network is one for fewer classes, and a score
+    over the pixels that are left would flatter it.
+    """
     labels = record["labels"]
     wrong = np.unique(labels[(labels >= count) & (labels != label_files.IGNORE)])
     if len(wrong):

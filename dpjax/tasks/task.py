@@ -48,6 +48,7 @@ class Task:
         protocols: names that `Evaluation.protocol` may take.
         answers_in_words: whether `request` ends in an `answer.Answer` instead of a
             picture.
+        result: what the pictures that are made are called, in the names of files.
     """
 
     kind: ClassVar[str]
@@ -58,6 +59,7 @@ class Task:
     example_metric_is_high: ClassVar[bool] = True
     protocols: ClassVar[tuple[str, ...]]
     answers_in_words: ClassVar[bool] = False
+    result: ClassVar[str] = "result"
 
     def check(self, experiment: config.Experiment) -> None:
         """Raises if the experiment cannot work with this task.

@@ -209,7 +209,10 @@ def test_what_cannot_be_asked_of_a_classifier_is_refused(run, place, tiny_weight
         (["predict", str(run), photo, "-o", "x.png"], r"written as \.json; got"),
         (["predict", str(run), photo, "--ensemble"], "gives one vector for an image"),
         (["predict", str(run), photo, "--scale", "2"], "have no option 'scale'"),
-        (["predict", str(tiny_weights()), photo], "makes pictures; where do they go"),
+        (
+            ["predict", str(tiny_weights()), photo, "-o", "x.json"],
+            "makes pictures; where do they go",
+        ),
         (["predict", str(run), "nowhere"], "nowhere does not exist"),
     ):
         with pytest.raises(errors.UserError, match=message):

@@ -162,7 +162,11 @@ def masks(tmp_path, photo):
 
 def test_labels_are_counted_by_class(masks, capsys):
     assert run("mask_folder/mine", "--dir", masks) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr().out
+    assert "?  only 0.png shows class wall, in 3750 pixels" in said  # 25 rows of 150
+    assert "Everything can be read; see the lines marked ?." in said
+    assert "sound" not in said
+    rows = [line.split() for line in said.splitlines()]
     assert ["floor", "51.67", "2", "0.661"] in rows  # 65 and 90 rows of 300
     assert ["cat", "0.00", "0", "0.000"] in rows
     assert ["wall", "8.33", "1", "2.050"] in rows
@@ -180,6 +184,57 @@ def test_labels_that_are_no_class_are_named(masks, capsys):
     said = capsys.readouterr().out
     assert "!! Record '0.png' of mask_folder/mine:train has the labels 2; the" in said
     assert "set has 2 classes" in said
+
+
+def test_what_was_left_out_is_told(tmp_path, folder, capsys):
+    root = tmp_path / "images"
+    for i in range(7):
+        (root / f"bad{i}.png").write_bytes(b"nothing")
+    preparation.prepare(
+        "image_folder",
+        folder=root,
+        directory=folder,
+        config="mine",
+        skip_bad=True,
+        replace=True,
+        ratio=1.0,
+    )
+    assert run("image_folder/mine", "--dir", folder) == 0
+    said = capsys.readouterr().out
+    assert "?  left out when image_folder was prepared:\n" in said
+    for i in range(5):
+        assert f"bad{i}.png" in said
+    assert "... 7 in all" in said
+    assert "Everything can be read; see the lines marked ?." in said
+    assert "sound" not in said
+
+
+def census_of(classes, *maps):
+    counter = label_health.Counter(classes)
+    for i, labels in enumerate(maps):
+        image = np.zeros((*labels.shape, 3), np.uint8)
+        record = {"labels": labels, "image": image, "id": f"{i}", "source": "s:train"}
+        assert counter.add(record) is None
+    return counter.census()
+
+
+def test_classes_of_one_image_are_named_with_it():
+    maps = np.random.default_rng(0).integers(0, 3, (4, 5, 6)).astype(np.uint8)
+    maps[2, 1, 1:3] = 4
+    census = census_of("abcde", *maps)
+    assert census.lonely == [("e", "2", 2)]
+    assert census.absent == ["d"]
+    assert census_of("abcde", maps[2]).lonely == []  # one image has every class alone
+
+
+def test_many_absent_classes_are_not_all_listed(masks, capsys):
+    (index,) = masks.glob("mask_folder/mine/*/metadata.json")
+    metadata = json.loads(index.read_text())
+    names = ["floor", "cat", "wall", *(f"more{i}" for i in range(20))]
+    index.write_text(json.dumps({**metadata, "classes": names}))
+    assert run("mask_folder/mine", "--dir", masks) == 0
+    said = capsys.readouterr().out
+    assert "21 classes absent: cat, more0, more1, more2, more3, ...\n" in said
 
 
 def test_labels_of_another_size_are_named():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from dpjax import config, errors
+from dpjax import config, errors, tasks
 from dpjax.cli import evaluate as command
 from dpjax.cli import experiments
 from dpjax.cli import report as report_command
@@ -277,3 +278,14 @@ def test_training_sources_that_are_not_here_are_named(
 
 def test_weights_of_unknown_training_are_scored(evaluated):
     assert receipts.read(evaluated)["overlap"] is None
+
+
+def test_help_lists_the_protocols_of_every_task(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    said = set(re.findall(r"\w+", capsys.readouterr().out))
+    names = {n for t in tasks.TYPES for n in getattr(t, "protocols", ())}
+    kitti = {n for n in names if n.startswith("kitti_eigen_")}
+    assert len(names) > len(kitti) > 1
+    assert names - kitti <= said
+    assert kitti & said

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from dpjax import cli, errors
+from dpjax import cli, errors, tasks
 from dpjax.cli import predict
 from dpjax.data import degradations
 from dpjax.inference import pictures, predictor
@@ -42,6 +42,46 @@ def test_a_file_is_predicted(tmp_path, folder, weights, capsys):
     np.testing.assert_array_equal(opened(target), expected)
     assert capsys.readouterr().out == f"{target}: 30 x 20\n"
     assert os.listdir(target.parent) == ["out.png"]
+
+
+def test_without_an_output_a_new_file_is_written_here(
+    tmp_path, folder, weights, capsys, monkeypatch
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    before = (folder / "a.png").read_bytes()
+    expected = predictor.Predictor(weights)(folder / "a.png").image
+    for name in ("a-restored.png", "a-restored-2.png", "a-restored-3.png"):
+        assert predict.main([weights, str(folder / "a.png")]) == 0
+        assert capsys.readouterr().out == f"{name}: 30 x 20\n"
+        np.testing.assert_array_equal(opened(here / name), expected)
+    assert len(os.listdir(here)) == 3
+    assert (folder / "a.png").read_bytes() == before
+
+
+def test_without_an_output_a_new_folder_is_written_here(
+    tmp_path, folder, weights, capsys, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    assert predict.main([weights, "."]) == 0
+    assert capsys.readouterr().out == "in-restored: 3 of 3 pictures\n"
+    written = {str(p.relative_to(folder)) for p in folder.glob("in-*/**/*.png")}
+    assert written == {
+        "in-restored/a.png.png",
+        "in-restored/a.jpg.png",
+        "in-restored/deep/b.png",
+    }
+    with pytest.raises(errors.UserError, match="in-restored exists already"):
+        predict.main([weights, "."])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("segmentation", "labels"), ("depth", "depth"), ("restoration", "restored")],
+)
+def test_results_are_called_what_they_are(kind, name):
+    assert {t.result for t in tasks.TYPES if getattr(t, "kind", None) == kind} == {name}
 
 
 def test_ensemble_scale_and_memory_reach_the_predictor(

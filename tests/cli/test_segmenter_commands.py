@@ -183,7 +183,10 @@ def test_what_cannot_be_asked_is_refused(run, place, tiny_weights):
         (["predict", str(run), photo, "-o", "x.png", "--map", "label"], "mean labels"),
         (["predict", str(run), photo, "-o", "x.jpg", "--map", "labels"], "keep their"),
         (["predict", str(run), photo, "-o", "x.png", "--scale", "2"], "no option"),
-        (["predict", str(run), photo], "makes pictures; where do they go"),
+        (
+            ["predict", str(run), photo, "-o", "x.json"],
+            "makes pictures; where do they go",
+        ),
         (
             ["predict", str(tiny_weights()), photo, "-o", "x.png", "--map", "labels"],
             "map of this result",

@@ -138,11 +138,28 @@ def test_pixels_without_a_class(folder, tmp_path):
         prepare(folder, tmp_path, ignore=-1)
 
 
+def test_a_number_below_the_largest_can_be_ignored(folder, tmp_path):
+    source = prepare(folder, tmp_path, ignore=1, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("0", "2")
+    for record in source:
+        path = (folder / "masks" / record["id"]).with_suffix(".png")
+        stored = np.asarray(PIL.Image.open(path))
+        wanted = np.select([stored == 1, stored == 2], [255, 1], 0)
+        np.testing.assert_array_equal(record["labels"], wanted)
+
+
 def test_black_and_white_masks_say_how_to_go_on(folder, tmp_path):
+    white = (mask(folder / "masks" / "3.png", [0, 255], 3) == 255).sum()
+    with pytest.raises(
+        errors.DataError,
+        match=rf"is 255, in \S+masks/3\.png \({white} pixels\); wanted 1 to 254\. "
+        ".*--ignore 255.*255 object",
+    ):
+        prepare(folder, tmp_path)
     for i in range(10):
         mask(folder / "masks" / (f"deep/{i}.png" if i == 9 else f"{i}.png"), [0, 255])
     with pytest.raises(
-        errors.DataError, match=r"is 255; wanted 1 to 254\. .*--ignore 255.*255 object"
+        errors.DataError, match=r"in \S+0\.png \(\d+ pixels\) and 9 more files; wanted"
     ):
         prepare(folder, tmp_path)
     (folder / "classes.txt").write_text("0 background\n255 object\n")
@@ -156,8 +173,13 @@ def test_masks_in_colours(folder, tmp_path):
         numbers = np.asarray(PIL.Image.open(path))
         colours = np.array([(0, 0, 0), (9, 200, 9), (250, 0, 0)], np.uint8)
         PIL.Image.fromarray(colours[numbers]).save(path)
-    with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
+    with pytest.raises(
+        errors.DataError,
+        match=r"0\.png is a colour picture; .*classes\.txt .*`R G B NAME` for each of "
+        r"them; here these are (?=.*0 0 0 \()(?=.*9 200 9 \()(?=.*250 0 0 \(\d+ pix)",
+    ) as told:
         prepare(folder, tmp_path)
+    assert "prepare the files as" not in str(told.value)
     (folder / "classes.txt").write_text("0 0 0 void\n9 200 9 tree\n250 0 0 sky\n")
     source = prepare(folder, tmp_path, ratio=1.0)["train"]
     assert source.parts[0].classes == ("tree", "sky")
@@ -191,8 +213,89 @@ def test_what_is_wrong_is_named(folder, tmp_path):
         prepare(folder, tmp_path)
 
 
+@pytest.mark.parametrize("has_list", [False, True])
+def test_a_bad_mask_says_how_to_do_without_it(folder, tmp_path, has_list):
+    if has_list:
+        (folder / "classes.txt").write_text("a\nb\nc\n")
+    (folder / "masks" / "3.png").write_bytes(b"nothing")
+    with pytest.raises(errors.DataError, match=r"3\.png.*like it, pass --skip-bad\."):
+        prepare(folder, tmp_path)
+    assert len(prepare(folder, tmp_path, skip_bad=True, ratio=1.0)["train"]) == 9
+
+
+def test_a_folder_without_any_usable_mask_says_why(folder, tmp_path):
+    for path in folder.glob("masks/**/*.png"):
+        PIL.Image.new("RGB", SIZE[::-1], "red").save(path)
+    with pytest.raises(errors.DataError, match=r"0\.png is a colour picture"):
+        prepare(folder, tmp_path, skip_bad=True)
+
+
+def test_a_mask_of_another_size_is_named_beside_its_image(folder, tmp_path):
+    stored = PIL.Image.open(folder / "masks" / "7.png").rotate(90, expand=True)
+    stored.save(folder / "masks" / "7.png")
+    with pytest.raises(
+        errors.DataError,
+        match=r"The size of the labels in \S+masks/7\.png is 20x16, that of the image "
+        r"\S+images/7\.jpg is 16x20 \(height x width\)\. Both must",
+    ):
+        prepare(folder, tmp_path)
+
+
 def test_masks_of_a_single_value_are_no_classes(tmp_path):
     picture(tmp_path / "m" / "images" / "a.png")
     mask(tmp_path / "m" / "masks" / "a.png", [0])
     with pytest.raises(errors.DataError, match=r"largest number in the masks .* is 0"):
         prepare(tmp_path / "m", tmp_path)
+
+
+def notes_of(tmp_path):
+    return sources.inspect("mask_folder/mine", directory=tmp_path / "records").notes
+
+
+def stray(folder, name, number):
+    """Gives one pixel of a mask another number."""
+    stored = np.array(PIL.Image.open(folder / "masks" / name))
+    stored[3, 4] = number
+    PIL.Image.fromarray(stored).save(folder / "masks" / name)
+
+
+def test_numbers_that_no_mask_holds_are_told_with_the_mask_of_the_largest(
+    folder, tmp_path
+):
+    prepare(folder, tmp_path)
+    assert notes_of(tmp_path) == []
+    stray(folder, "4.png", 9)
+    stray(folder, "5.png", 4)
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert len(source.parts[0].classes) == 10
+    (note,) = notes_of(tmp_path)
+    assert f"9 is the largest number in the masks, in {folder}/masks/4.png (1 p" in note
+    assert "no mask holds 3, 5 to 8; these count" in note
+    prepare(folder, tmp_path, ignore=9)
+    assert "holds 3;" in notes_of(tmp_path)[0]
+    (folder / "classes.txt").write_text("\n".join("abcdefghij"))
+    prepare(folder, tmp_path)
+    assert notes_of(tmp_path) == []
+
+
+def test_an_ignored_number_is_no_gap(folder, tmp_path):
+    for i in range(3):
+        mask(folder / "masks" / f"{i}.png", [0, 2, 3, 4])
+    stray(folder, "0.png", 6)
+    prepare(folder, tmp_path, ignore=5)
+    assert notes_of(tmp_path) == []
+
+
+def test_a_wide_gap_is_refused(folder, tmp_path):
+    stray(folder, "4.png", 200)
+    with pytest.raises(
+        errors.DataError,
+        match=r"200 is the largest .*masks/4\.png \(1 pixel\), and no mask holds 3 to "
+        r"199: 4 numbers would make 201 classes\. .*--ignore 200\. .*`NUMBER NAME`",
+    ):
+        prepare(folder, tmp_path)
+    source = prepare(folder, tmp_path, ignore=200, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("0", "1", "2")
+    (folder / "classes.txt").write_text("0 a\n1 b\n2 c\n200 d\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert (source[4]["labels"] == 3).sum() == 1

@@ -95,7 +95,7 @@ def test_part_of_diw_will_do_and_absolute_paths_are_followed(diw, tmp_path):
     assert [record["id"] for record in found] == ["elsewhere/c3", "elsewhere/d4"]
 
 
-@pytest.mark.parametrize("listed", ["/home/x/DIW_test/", "", "DIW_val_old/"])
+@pytest.mark.parametrize("listed", ["/data/old/DIW_test/", "", "DIW_val_old/"])
 def test_pictures_are_found_where_archives_put_them(diw, tmp_path, listed):
     listing = diw / "DIW_test.csv"
     listing.write_text(listing.read_text().replace("./DIW_test/", listed))

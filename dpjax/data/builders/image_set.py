@@ -22,6 +22,18 @@ UNITS = "units"
 CLASSES = "classes"
 
 
+def stopped(error: errors.DataError) -> errors.DataError:
+    """Returns the error about a bad file with the way to do without such files.
+
+    Args:
+        error: what is wrong with the file.
+
+    Returns:
+        The same, for a user who has not passed --skip-bad.
+    """
+    return errors.DataError(f"{error} To leave out files like it, pass --skip-bad.")
+
+
 class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of all image sets; records hold `image`, `id`, `fingerprint`, and targets.
 
@@ -108,6 +120,17 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         return {}
 
+    def place_of(self, path: pathlib.Path) -> pathlib.Path:
+        """Returns the file that the targets of an image come from, for messages.
+
+        Args:
+            path: of the image, from `find`.
+
+        Returns:
+            The image itself, unless a set knows better.
+        """
+        return path
+
     def trim(self, pixels: np.ndarray) -> np.ndarray:
         """Returns the part of a picture, or of a target of pixels, that is recorded.
 
@@ -189,7 +212,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 extras = self._encoded_extras(name, path, picture.image.shape[:2])
             except errors.DataError as error:
                 if not self._skip_bad:
-                    raise
+                    raise stopped(error) from error
                 self.leave_out(str(error))
                 picture = None
             if self._progress:
@@ -234,9 +257,11 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 reason = "Both must show the same pixels."
                 if target in self.own_size:
                     reason = f"{self.name} has {wanted[0]}x{wanted[1]} for it."
+                height, width = extras[target].shape[:2]
                 raise errors.DataError(
-                    f"The {target} of {path} has shape {extras[target].shape}, its "
-                    f"image is {size[0]}x{size[1]}. {reason}"
+                    f"The size of the {target} in {self.place_of(path)} is {height}x"
+                    f"{width}, that of the image {path} is {size[0]}x{size[1]} (height "
+                    f"x width). {reason}"
                 )
             if isinstance(feature, tfds.features.Image):
                 extras[target] = image_files.encode_png(extras[target])

@@ -108,6 +108,17 @@ class PairedSet(image_set.ImageSet, skip_registration=True):
         """
         return self._target_files[image]
 
+    def place_of(self, path: pathlib.Path) -> pathlib.Path:
+        """Returns the file that the targets of an image come from, for messages.
+
+        Args:
+            path: of the image, from `find`.
+
+        Returns:
+            As `target_of`.
+        """
+        return self.target_of(path)
+
     def match(
         self,
         images: dict[str, pathlib.Path],
