@@ -34,7 +34,7 @@ def _prepared_records(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_go() -> Iterator[None]:
-    """Each file leaves the memory of its programs to the next; they add up to many GB."""
+    """Each file leaves the memory of its programs to the next: they add up to GB."""
     yield
     import jax
 
