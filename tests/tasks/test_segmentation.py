@@ -11,7 +11,7 @@ from dpjax import config, errors
 from dpjax.data import label_crop, label_files, records, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
-from dpjax.ops import enlarge
+from dpjax.ops import enlarge, meanfield
 from dpjax.tasks import pixel_protocols, restoration, segmentation
 from dpjax.viz import palettes
 
@@ -251,6 +251,36 @@ def test_class_weights_are_those_of_the_classes(record):
     np.testing.assert_allclose(count, 3 * of_trees.sum((1, 2)))
     plain = losses.cross_entropy(outputs, batch["labels"], of_trees)[0]
     np.testing.assert_allclose(total, 3 * plain, rtol=1e-5)
+
+
+def test_the_protocols_are_the_published_ones():
+    fields = ("scales", "mirrors", "slides", "crf")
+    found = {
+        name: tuple(getattr(rules, field) for field in fields)
+        for name, rules in pixel_protocols.PROTOCOLS.items()
+    }
+    toolboxes = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+    assert found == {
+        "whole": ((1.0,), False, False, ""),
+        "mirrored": ((1.0,), True, False, ""),
+        "refinenet_scales": ((0.4, 0.6, 0.8, 1.0, 1.2), False, False, ""),
+        "scales": (toolboxes, True, False, ""),
+        "sliding": ((1.0,), False, True, ""),
+        "crf": ((1.0,), False, False, "deeplab_v2_resnet101"),
+    }
+
+
+def test_the_crf_has_the_last_word_with_the_constants_of_deeplab_v2(photo):
+    image = photo[40:64, 60:92]
+    scores = scores_of(image.shape[:2])
+    told = pixel_protocols.PROTOCOLS["crf"].labels(image, [scores], 512, "half_pixel")
+    kernels = meanfield.Kernels(67, 3, 1, 4, 3)
+    refined = meanfield.refine(scores[None], image[None], kernels, iterations=10)[0]
+    assert np.array_equal(told, np.argmax(refined, -1))
+    others = [meanfield.Kernels(*k) for k in ((160, 3, 3, 5, 3), (65, 3, 2, 4, 2))]
+    for other in others:  # or the test could not tell them apart
+        refined = meanfield.refine(scores[None], image[None], other)[0]
+        assert (told != np.argmax(refined, -1)).mean() > 0.02
 
 
 @pytest.mark.parametrize("protocol", sorted({*pixel_protocols.PROTOCOLS} - {"sliding"}))
