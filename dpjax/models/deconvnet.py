@@ -10,10 +10,12 @@ import jax
 from flax import linen as nn
 from jax import numpy as jnp
 
-from dpjax.models import layers
+from dpjax.models import layers, pyramids
 from dpjax.ops import unpooling
 
 _STRIDES = (16, 8, 4, 2, 1)  # of the maps that pool5 to pool1 read
+_COARSEST = 32  # of the map that pool5 gives
+_ADVICE = "Take vgg16_bn, as published, vgg16, or wide_resnet_a."
 _CONVOLUTIONS = (3, 3, 3, 2, 2)
 _FC6_WINDOW = 7
 
@@ -49,13 +51,17 @@ class DeconvNet(nn.Module):
         """Returns scores as large as the image.
 
         Args:
-            pyramid: of VGG16, strides 1 to 32.
+            pyramid: of VGG16, or of another backbone of strides 1 to 32.
             size: rows and columns of the image.
             train: whether batch statistics are taken.
 
         Returns:
             [b, *size, num_classes].
+
+        Raises:
+            UserError: the pyramid lacks a stride.
         """
+        pyramids.check_strides(pyramid, (*_STRIDES, _COARSEST), "DeconvNet", _ADVICE)
 
         def convolve(x, features, kernel, padding, name):
             x = layers.conv(
@@ -69,7 +75,7 @@ class DeconvNet(nn.Module):
             norm = layers.norm(self.norm, train, dtype=self.dtype, name=f"bn_{name}")
             return nn.relu(norm(x))
 
-        x = pyramid[32]
+        x = pyramid[_COARSEST]
         channels = [pyramid[stride].shape[-1] for stride in _STRIDES]
         reach = _FC6_WINDOW - 1
         x = convolve(x, self.fc_width, _FC6_WINDOW, 0, "fc6")

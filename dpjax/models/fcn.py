@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import layers
+from dpjax.models import layers, pyramids
 from dpjax.ops import bilinear, enlarge
 
 _COARSEST = 32
@@ -81,6 +81,15 @@ class FCN(nn.Module):
         Raises:
             UserError: maps of another backbone.
         """
+        # The map of the stride before is what the backbone's pool reads.
+        skips = {s: s // 2 for s in _SKIP_OFFSETS if s >= self.finest}
+        pyramids.check_strides(
+            pyramid,
+            (_COARSEST, *skips.values()),
+            f"FCN-{self.finest}s",
+            "Take vgg16 or vgg16_bn; the network fcn8s_resnet50 is an FCN that reads "
+            "other backbones.",
+        )
         _check_padding(pyramid[_COARSEST], size)
 
         def score(features, name):
@@ -101,12 +110,10 @@ class FCN(nn.Module):
             )(x)
             x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
         scores = score(x, "head")
-        for stride, scale in zip(_SKIP_OFFSETS, self.skip_scales, strict=True):
-            if stride < self.finest:
-                break
+        # Those that come after `finest` have a factor, but are not read.
+        for stride, scale in zip(skips, self.skip_scales, strict=False):
             scores = bilinear.transposed_convolution(scores, 2)
-            # The map of the stride before is what the backbone's pool reads.
-            pooled = layers.max_pool(pyramid[stride // 2], 2, pad="same")
+            pooled = layers.max_pool(pyramid[skips[stride]], 2, pad="same")
             pooled = _window(pooled, _SKIP_OFFSETS[stride], scores.shape[1:3])
             scores = scores + score(pooled * scale, f"head_{stride}")
         return bilinear.transposed_convolution(
@@ -115,7 +122,7 @@ class FCN(nn.Module):
 
 
 class PyramidFCN(nn.Module):
-    """Scores on any backbone: a 1x1 convolution for each map, summed.
+    """Scores on any backbone that reaches `finest`: a 1x1 convolution a map, summed.
 
     Coarser scores are enlarged bilinearly with aligned corners: maps of convolutions
     padded alike on both sides lie on every second pixel of the next finer ones.
@@ -147,17 +154,18 @@ class PyramidFCN(nn.Module):
         """Returns scores as large as the finest map that is scored.
 
         Args:
-            pyramid: of any backbone.
+            pyramid: of any backbone with a stride of `finest` or more.
             size: rows and columns of the image; the scores do not depend on it.
             train: changes nothing.
 
         Returns:
             float32 [b, h, w, num_classes].
+
+        Raises:
+            UserError: no level has the stride `finest` or more.
         """
         total = None
-        for stride in sorted(pyramid, reverse=True):
-            if stride < self.finest:
-                break
+        for stride in pyramids.at_least(pyramid, self.finest, "PyramidFCN"):
             name = "head" if total is None else f"head_{stride}"
             scores = layers.conv(
                 self.num_classes, 1, dtype=self.dtype, name=name, **_SCORE

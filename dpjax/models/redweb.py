@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import layers
+from dpjax.models import layers, pyramids
 from dpjax.ops import enlarge
 
 _FINEST_STRIDE = 4
@@ -82,12 +82,7 @@ class FusionDecoder(nn.Module):
         Raises:
             UserError: a backbone without maps of stride 4 or more.
         """
-        strides = sorted((s for s in pyramid if s >= _FINEST_STRIDE), reverse=True)
-        if not strides:
-            raise errors.UserError(
-                f"FusionDecoder wants features of stride {_FINEST_STRIDE} or more, got "
-                f"strides {sorted(pyramid)}. Take another backbone."
-            )
+        strides = pyramids.at_least(pyramid, _FINEST_STRIDE, "FusionDecoder")
         half = tuple(-(-side // 2) for side in size)
         sizes = [pyramid[stride].shape[1:3] for stride in strides[1:]] + [half]
         first, width = self.up_widths

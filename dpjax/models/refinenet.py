@@ -15,7 +15,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.models import layers
+from dpjax.models import layers, pyramids
 from dpjax.ops import enlarge
 
 Activation = Literal["relu", "relu6"]
@@ -312,19 +312,12 @@ def _levels(
 ) -> list[dict[str, jax.Array]]:
     """The maps of every level by name, the coarsest level first."""
     levels = []
-    for stride in sorted(pyramid, reverse=True):
-        if stride < _FINEST_STRIDE:
-            continue
+    for stride in pyramids.at_least(pyramid, _FINEST_STRIDE, "RefineNet"):
         maps, name = pyramid[stride], f"stride{stride}"
         if isinstance(maps, tuple) and len(maps) > 1:
             levels.append({f"{name}_{i}": x for i, x in enumerate(maps)})
         else:
             levels.append({name: maps[0] if isinstance(maps, tuple) else maps})
-    if not levels:
-        raise errors.UserError(
-            f"RefineNet wants features of stride {_FINEST_STRIDE} or more, got strides "
-            f"{sorted(pyramid)}. Take another backbone."
-        )
     return levels
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 
 import jax
 import numpy as np
@@ -22,6 +23,37 @@ METHODS = ("exact", "lattice", "window")
 CLASSES = 4
 # Compiling is nearly all of the work.
 QUICKLY = {"xla_backend_optimization_level": 0}
+
+
+def test_the_published_kernels_are_those_of_the_literature():
+    # Places, colours, nearness; weights of the bilateral and of the spatial kernel.
+    wanted = {
+        "crf_rnn": (160, 3, 3, 5, 3),  # Zheng et al., ICCV 2015
+        # Chen et al., ICLR 2015: plain, and the forms of its table
+        "deeplab": (50, 10, 3, 5, 3),
+        "deeplab_msc": (95, 3, 3, 3, 3),
+        "deeplab_largefov": (49, 5, 3, 4, 3),
+        "deeplab_msc_largefov": (83, 5, 3, 4, 3),
+        "deeplab_coco_largefov": (69, 5, 3, 5, 3),
+        # Chen et al., PAMI 2018
+        "deeplab_v2_resnet101": (67, 3, 1, 4, 3),
+        "deeplab_v2_vgg16": (65, 3, 2, 4, 2),
+        "library_demo": (80, 13, 3, 10, 3),  # Kraehenbuehl & Koltun's code
+    }
+    names = ("theta_alpha", "theta_beta", "theta_gamma")
+    names += ("bilateral_weight", "spatial_weight")
+    found = {
+        kernels: tuple(getattr(value, name) for name in names)
+        for kernels, value in meanfield.PUBLISHED.items()
+    }
+    assert found == wanted
+
+
+@pytest.mark.parametrize("run", [meanfield.infer, meanfield.refine])
+def test_ten_symmetric_steps_are_usual(run):
+    usual = inspect.signature(run).parameters
+    assert usual["iterations"].default == 10
+    assert usual["normalisation"].default == "symmetric"
 
 
 def softmax(x):

@@ -11,7 +11,7 @@ from dpjax import config, errors
 from dpjax.data import label_crop, label_files, records, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
-from dpjax.ops import enlarge
+from dpjax.ops import enlarge, meanfield
 from dpjax.tasks import pixel_protocols, restoration, segmentation
 from dpjax.viz import palettes
 
@@ -195,6 +195,54 @@ def test_maps_of_any_size_are_enlarged_to_the_labels_alike(record):
     np.testing.assert_array_equal(count, single[0][1])
 
 
+MODES = enlarge.Mode.__args__
+
+
+def by_torch(scores, size, mode):
+    """Scores [b, h, w, k] enlarged by PyTorch, or "cubic" by a loop, in float64."""
+    if mode == "cubic":
+        return by_keys(by_keys(scores.astype(np.float64), 1, size[0]), 2, size[1])
+    torch = pytest.importorskip("torch")
+    x = torch.from_numpy(scores.astype(np.float64).transpose(0, 3, 1, 2))
+    corners = mode == "align_corners"
+    y = torch.nn.functional.interpolate(x, size, mode="bilinear", align_corners=corners)
+    return y.numpy().transpose(0, 2, 3, 1)
+
+
+def by_keys(x, axis, count):
+    """Keys' cubic of a = -1/2 between pixel centres, the mirrored map beyond."""
+    x, length = np.moveaxis(x, axis, 0), x.shape[axis]
+    y = np.zeros((count, *x.shape[1:]))
+    for i in range(count):
+        place = (i + 0.5) * length / count - 0.5
+        for tap in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
+            d = abs(place - tap)
+            near = 1.5 * d**3 - 2.5 * d**2 + 1
+            far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+            mirrored = -1 - tap if tap < 0 else min(tap, 2 * length - 1 - tap)
+            y[i] += (near if d <= 1 else far) * x[mirrored]
+    return np.moveaxis(y, 0, axis)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", MODES)
+def test_the_loss_enlarges_scores_as_the_task_says(record, mode):
+    batch = batch_of(task_of(), record)
+    outputs = scores_of((4, 12, 16))
+    known = batch["has_label"]
+
+    def loss(scores):
+        logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+        own = np.take_along_axis(logs, batch["labels"][..., None].astype(int), -1)
+        return -(own[..., 0] * known).sum((1, 2))
+
+    wanted = {m: loss(by_torch(outputs, (48, 64), m)) for m in MODES}
+    found = task_of(upsampling=mode).loss_terms(outputs, batch)["loss"][0]
+    np.testing.assert_allclose(found, wanted.pop(mode), rtol=1e-5)
+    for other in wanted.values():  # or the test could not tell them apart
+        assert not np.allclose(found, other, rtol=1e-3)
+
+
 def test_padding_and_ignored_pixels_add_nothing_to_the_loss(record):
     task = task_of()
     batch = batch_of(task, record)
@@ -230,6 +278,43 @@ def test_class_weights_are_those_of_the_classes(record):
     np.testing.assert_allclose(count, 3 * of_trees.sum((1, 2)))
     plain = losses.cross_entropy(outputs, batch["labels"], of_trees)[0]
     np.testing.assert_allclose(total, 3 * plain, rtol=1e-5)
+
+
+def test_the_protocols_are_the_published_ones():
+    fields = ("scales", "mirrors", "slides", "crf", "short_side", "in_logs")
+    found = {
+        name: tuple(getattr(rules, field) for field in fields)
+        for name, rules in pixel_protocols.PROTOCOLS.items()
+        if isinstance(rules, pixel_protocols.Protocol)
+    }
+    toolboxes = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+    five = (0.4, 0.6, 0.8, 1.0, 1.2)
+    deeplab, free, rooms = "deeplab_v2_resnet101", (0, 0), (450, 800)
+    assert found == {
+        "whole": ((1.0,), False, False, "", free, False),
+        "mirrored": ((1.0,), True, False, "", free, False),
+        "scales": (toolboxes, True, False, "", free, False),
+        "sliding": ((1.0,), False, True, "", free, False),
+        "crf": ((1.0,), False, False, deeplab, free, False),
+        "scales_crf": (toolboxes, True, False, deeplab, free, False),
+        "refinenet_scales": (five, False, False, "", rooms, True),
+        "refinenet_scale": ((0.8,), False, False, "", rooms, True),
+        "refinenet_scales_crf": (five, False, False, deeplab, rooms, True),
+        "refinenet_cityscapes": (five, False, False, "", (600, 1100), True),
+    }
+
+
+def test_the_crf_has_the_last_word_with_the_constants_of_deeplab_v2(photo):
+    image = photo[40:64, 60:92]
+    scores = scores_of(image.shape[:2])
+    told = pixel_protocols.PROTOCOLS["crf"].labels(image, [scores], 512, "half_pixel")
+    kernels = meanfield.Kernels(67, 3, 1, 4, 3)
+    refined = meanfield.refine(scores[None], image[None], kernels, iterations=10)[0]
+    assert np.array_equal(told, np.argmax(refined, -1))
+    others = [meanfield.Kernels(*k) for k in ((160, 3, 3, 5, 3), (65, 3, 2, 4, 2))]
+    for other in others:  # or the test could not tell them apart
+        refined = meanfield.refine(scores[None], image[None], other)[0]
+        assert (told != np.argmax(refined, -1)).mean() > 0.02
 
 
 # Those of one view for each scale and mirror image.
@@ -310,6 +395,38 @@ def test_a_crf_removes_specks_that_the_photograph_does_not_have(record):
     )
     assert plain["pixel_accuracy"] < 92
     assert refined["pixel_accuracy"] > 99.5
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("protocol", ["whole", "mirrored", "sliding"])
+def test_scores_are_enlarged_as_the_task_says(record, protocol, mode):
+    one = {**record, "image": record["image"][:48, :64]}
+    one["labels"] = np.zeros((48, 64), np.uint8)
+    one["labels"][:, 20:] = 1
+    views = task_of().evaluation_input(one, "", protocol)
+    outputs = [scores_of((12, 16), i) for i in range(len(views))]
+
+    def told(mode):
+        enlarged = [by_torch(x[None], (48, 64), mode)[0] for x in outputs]
+        if protocol == "mirrored":
+            enlarged[1] = by_torch(outputs[1][None, :, ::-1], (48, 64), mode)[0]
+        shares = [np.exp(x) / np.exp(x).sum(-1, keepdims=True) for x in enlarged]
+        return np.argmax(sum(shares), -1)
+
+    def confusions(told):
+        matrix = np.zeros((4, 4), int)
+        np.add.at(matrix, (one["labels"], told), 1)
+        return matrix
+
+    wanted = {m: confusions(told(m)) for m in MODES}
+    row = task_of(upsampling=mode).score(one, "", views, outputs, protocol)
+    found = np.zeros((4, 4), int)
+    found[tuple(row["pixels"][:, :2].T)] = row["pixels"][:, 2]
+    # Ties of rounding may move a pixel or two; the ways differ in tens of them.
+    assert np.abs(found - wanted.pop(mode)).sum() <= 4
+    for other in wanted.values():
+        assert np.abs(found - other).sum() > 20
 
 
 def test_views_are_averaged_as_probabilities(record):
