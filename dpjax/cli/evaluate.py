@@ -35,10 +35,11 @@ class Options:
         protocol: what is compared, and how; default: the config's. Restoration (what
             is rounded, which borders count): red, dncnn, basicsr. Classification
             (crops): single, centre, ten_crop. Segmentation (whole pictures, mirror
-            images, sizes, windows): whole, mirrored, refinenet_scales, scales,
-            sliding, crf. Depth (caps and crops): nyu_eigen, nyu_full, make3d_C1,
-            make3d_C2, all_pixels, and for KITTI kitti_eigen_TRUTH_CAP_CROP such as
-            kitti_eigen_raw_80_garg.
+            images, sizes, windows): whole, mirrored, scales, sliding, crf, scales_crf,
+            refinenet_scale, refinenet_scales, refinenet_scales_crf,
+            refinenet_cityscapes, wider_500, wider_500_steps, wider_2048. Depth (caps
+            and crops): nyu_eigen, nyu_full, make3d_C1, make3d_C2, all_pixels, and for
+            KITTI kitti_eigen_TRUTH_CAP_CROP such as kitti_eigen_raw_80_garg.
         sources: what to evaluate on, instead of the config's sources.
         directory: where prepared records live; default: the config's.
         ensemble: average over the eight flips and rotations.
