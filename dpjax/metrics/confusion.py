@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from dpjax import errors
+
 
 def confusion(labels: np.ndarray, told: np.ndarray, classes: int) -> np.ndarray:
     """Returns how often each class was taken for each.
@@ -13,8 +15,19 @@ def confusion(labels: np.ndarray, told: np.ndarray, classes: int) -> np.ndarray:
 
     Returns:
         int64 [classes, classes]; rows are true classes.
+
+    Raises:
+        UserError: a class that there is not.
     """
-    pairs = np.asarray(labels, np.int64) * classes + np.asarray(told, np.int64)
+    labels, told = (np.asarray(x, np.int64) for x in (labels, told))
+    for kind, found in (("labels", labels), ("answers", told)):
+        if found.size and not 0 <= found.min() <= found.max() < classes:
+            raise errors.UserError(
+                f"A confusion matrix of {classes} classes wants {kind} from 0 to "
+                f"{classes - 1}, got {found.min()} to {found.max()}. Leave out what has "
+                "no class."
+            )
+    pairs = labels * classes + told
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from dpjax import errors
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
 
@@ -38,6 +39,15 @@ def test_confusions_are_counted_and_add_up(seed):
         for part in (slice(0, 13), slice(13, None))
     ]
     assert np.array_equal(sum(halves), wanted)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told", "kind"),
+    [([0, 3], [0, 1], "labels"), ([0, 1], [-1, 1], "answers")],
+)
+def test_a_class_that_there_is_not_is_refused_and_not_miscounted(labels, told, kind):
+    with pytest.raises(errors.UserError, match=f"3 classes wants {kind} from 0 to 2"):
+        confusion.confusion(np.array(labels), np.array(told), 3)
 
 
 def test_the_most_frequent_confusions_come_first():
