@@ -24,8 +24,8 @@ def confusion(labels: np.ndarray, told: np.ndarray, classes: int) -> np.ndarray:
         if found.size and not 0 <= found.min() <= found.max() < classes:
             raise errors.UserError(
                 f"A confusion matrix of {classes} classes wants {kind} from 0 to "
-                f"{classes - 1}, got {found.min()} to {found.max()}. Leave out what has "
-                "no class."
+                f"{classes - 1}, got {found.min()} to {found.max()}. Leave out what "
+                "has no class."
             )
     pairs = labels * classes + told
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
