@@ -7,6 +7,7 @@ without a CRF `--model.options.crf none --optim.nonnegative`.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcsp_small_nyudv2.py --workdir DIR
+Expect:  not trained here
 Source:  Liu, Shen, Lin & Reid, PAMI 2016; Silberman et al., ECCV 2012
 """
 

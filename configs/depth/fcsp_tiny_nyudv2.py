@@ -1,10 +1,11 @@
-"""DCNF-FCSP on NYUv2, small enough for a processor to learn in a quarter of an hour.
+"""DCNF-FCSP on NYUv2, small enough for a processor: images of half the size.
 
-As `fcsp_small_nyudv2`, on images of half its size.  `benchmarks/crf_ablation.py` trains
+As `fcsp_small_nyudv2` in all else.  `benchmarks/crf_ablation.py` trains
 it with and without a CRF.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcsp_tiny_nyudv2.py --workdir DIR
+Expect:  not trained here but for some 250 updates, which show that it runs
 Source:  Liu, Shen, Lin & Reid, PAMI 2016; Silberman et al., ECCV 2012
 """
 

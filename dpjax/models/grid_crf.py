@@ -37,7 +37,7 @@ class GridCrf(nn.Module):
 
     The CRF works at the size of the image, in single precision; a smaller map is
     enlarged to it.  480 x 640 pixels take a processor about 50 ms for the answer with
-    strengths of 10, little more with all slopes, and each probe about as long again.
+    strengths of 10, and little more with all slopes; each probe is one more solution.
 
     Attributes:
         segmenter: the network; see `segmenter.Segmenter`.
