@@ -1,6 +1,6 @@
 """DCNF-FCSP on NYUv2, small enough for a processor: images of half the size.
 
-As `fcsp_small_nyudv2` in all else.  `benchmarks/crf_ablation.py` trains
+Otherwise much as `fcsp_small_nyudv2`.  `benchmarks/crf_ablation.py` trains
 it with and without a CRF.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
