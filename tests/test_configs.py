@@ -11,12 +11,14 @@ from dpjax.models import zoo
 from dpjax.training import optimiser, parallel, state, step
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.py"))
-# A small one of each task: what differs between the two ways is no network's affair.
+# A small one of each task, and the one with loops inside the network: nothing else
+# differs between the two ways.
 BOTH_WAYS = (
     "rednet10_denoise",
     "wide_caltech20",
     "refinenet_lw_camvid",
     "fcsp_small_nyudv2",
+    "crf_rnn_voc2012",
 )
 CASES = [
     pytest.param(path, how, id=f"{path.stem}-{how}")

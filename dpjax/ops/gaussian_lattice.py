@@ -79,7 +79,7 @@ def prepare(features: jax.Array, widths: jax.Array) -> Lattice:
         found = jnp.where(is_there, numbers[found], rows - 1)
         return lax.dynamic_update_slice(ahead, found, (0, i * _CHUNK))
 
-    nowhere = jnp.full((axes + 1, rows), rows - 1, jnp.int32)
+    nowhere = jnp.full_like(keys, rows - 1, jnp.int32, (axes + 1, rows))
     ahead = lax.fori_loop(0, _chunks(count), look, nowhere)
     behind = jax.vmap(_inverse)(ahead)
     return Lattice(numbers[owners].reshape(-1, axes + 1), shares, ahead, behind, count)
@@ -117,7 +117,7 @@ def _filter(lattice, flat, *, rows, transpose):
         jnp.minimum(side[:, :rows], rows - 1)
         for side in (lattice.ahead, lattice.behind)
     )
-    cells = spare = jnp.zeros((rows, flat.shape[-1]), flat.dtype)
+    cells = spare = jnp.zeros_like(flat, shape=(rows, flat.shape[-1]))
     for corner in range(directions):
         share = lattice.shares[:, corner, None]
         cells = cells.at[lattice.corners[:, corner]].add(share * flat)
@@ -224,7 +224,10 @@ def _fill(keys):
         is_looking &= (keys[table[slots]] != keys).any(-1)
         return table, jnp.where(is_looking, (slots + 1) % size, slots), is_looking
 
-    start = jnp.full(size, -1, jnp.int32), _slot(keys, size), jnp.ones(len(keys), bool)
+    # Made like the keys, so that they vary over devices as these do.
+    nothing = jnp.full_like(keys, -1, jnp.int32, size)
+    everybody = jnp.ones_like(keys, bool, len(keys))
+    start = nothing, _slot(keys, size), everybody
     table, slots, _ = lax.while_loop(lambda state: state[2].any(), claim, start)
     return table, slots
 
@@ -238,6 +241,6 @@ def _find(table, keys, wanted):
         is_looking = (rows >= 0) & (keys[rows] != wanted).any(-1)
         return jnp.where(is_looking, (slots + 1) % len(table), slots), is_looking
 
-    start = _slot(wanted, len(table)), jnp.ones(wanted.shape[:-1], bool)
+    start = _slot(wanted, len(table)), jnp.ones_like(wanted, bool, wanted.shape[:-1])
     slots, _ = lax.while_loop(lambda state: state[1].any(), step, start)
     return table[slots]

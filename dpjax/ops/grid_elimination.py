@@ -53,7 +53,7 @@ def log_determinant(grid: grid_graph.Grid) -> jax.Array:
         return inverse, found.sum()
 
     given = chunks(diagonal, fill=1), chunks(grid.right), chunks(grid.down, above=1)
-    nothing = jnp.zeros((width, width), diagonal.dtype)
+    nothing = jnp.zeros_like(diagonal, shape=(width, width))
     return lax.scan(eliminate_chunk, nothing, given)[1].sum()
 
 

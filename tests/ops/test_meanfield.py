@@ -8,6 +8,8 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
 from dpjax.ops import (
@@ -358,6 +360,27 @@ def test_images_of_a_batch_do_not_meet(method):
     both = jax.jit(call, compiler_options=QUICKLY)(scores, images)
     alone = [infer(*pair, **options) for pair in zip(scores, images, strict=True)]
     np.testing.assert_allclose(both, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_devices_that_share_a_batch_give_what_one_gives(method):
+    scores, image = (np.stack(x) for x in zip(crop(), crop(seed=1), strict=True))
+
+    def slopes(scores, image):
+        def first(scores):
+            q = meanfield.infer(
+                scores, image, KERNELS["deeplab"], iterations=2, method=method
+            )
+            return q[..., 0].sum(), q
+
+        return jax.grad(first, has_aux=True)(scores)
+
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,))
+    mapped = jax.shard_map(slopes, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"))
+    for got, wanted in zip(
+        jax.jit(mapped)(scores, image), jax.jit(slopes)(scores, image), strict=True
+    ):
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
 def test_levels_fractions_and_grey_images_are_the_same_image():
