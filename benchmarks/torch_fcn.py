@@ -1,6 +1,6 @@
-"""FCN, DeepLab-v2 and DeconvNet in PyTorch, written from the papers' tables.
+"""FCN, DeepLab and DeconvNet in PyTorch, written from the papers' tables.
 
-The first two name their modules as the public ports do, so that the conversion of
+The first two name their modules as the public ones do, so that the conversion of
 weights is compared too; `peers.randomise` leaves the bilinear kernels alone.
 """
 
@@ -76,6 +76,32 @@ class FCN(torch.nn.Module):
         y = getattr(self, last)(y)
         height, width = images.shape[2:]
         return y[:, :, start : start + height, start : start + width]
+
+
+class LargeFOV(torch.nn.Module):
+    """DeepLab-LargeFOV on VGG16; names of the authors' Caffe network."""
+
+    def __init__(self, classes=21, widths=WIDTHS, hidden=1024, rate=12):
+        super().__init__()
+        before = 3
+        for stage, (width, count) in enumerate(zip(widths, _COUNTS, strict=True), 1):
+            hole = 2 if stage == 5 else 1
+            for i in range(1, count + 1):
+                layer = torch.nn.Conv2d(before, width, 3, padding=hole, dilation=hole)
+                self.add_module(f"conv{stage}_{i}", layer)
+                before = width
+        self.fc6 = torch.nn.Conv2d(before, hidden, 3, padding=rate, dilation=rate)
+        self.fc7 = torch.nn.Conv2d(hidden, hidden, 1)
+        self.fc8_voc12 = torch.nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, x):
+        for stage, count in enumerate(_COUNTS, 1):
+            for i in range(1, count + 1):
+                x = getattr(self, f"conv{stage}_{i}")(x).relu()
+            step = 2 if stage < 4 else 1
+            x = functional.max_pool2d(x, 3, step, 1, ceil_mode=True)
+        x = functional.avg_pool2d(x, 3, 1, 1)
+        return self.fc8_voc12(self.fc7(self.fc6(x).relu()).relu())
 
 
 def _normed(inside, outside, kernel, stride=1, dilation=1):

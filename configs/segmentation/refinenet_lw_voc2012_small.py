@@ -15,19 +15,26 @@ Source:  Nekrasov et al., BMVC 2018; Everingham et al., IJCV 2015
 
 import dataclasses
 
-from configs.segmentation import refinenet_lw_nyudv2_small
+from configs.segmentation import refinenet_lw_camvid
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet_lw_nyudv2_small.get_config()
+    parent = refinenet_lw_camvid.get_config()
     return dataclasses.replace(
         parent,
+        task=dataclasses.replace(parent.task, scales=(0.5, 1.0)),
         model=dataclasses.replace(
             parent.model, options={**parent.model.options, "num_classes": 21}
         ),
         data=dataclasses.replace(
-            parent.data, train=("voc2012:train",), evaluate=("voc2012:val",)
+            parent.data,
+            train=("voc2012:train",),
+            evaluate=("voc2012:val",),
+            crop=(192, 256),
         ),
+        optim=dataclasses.replace(parent.optim, warmup_steps=50, ema_decay=0.98),
+        evaluation=dataclasses.replace(parent.evaluation, every_steps=0),
+        record=dataclasses.replace(parent.record, log_every=20, save_every=100),
         total_steps=300,
     )

@@ -1,7 +1,9 @@
-"""DeepLab-v2 (Chen et al., PAMI 2018): à-trous spatial pyramid pooling.
+"""The heads of DeepLab: LargeFOV of v1 and à-trous spatial pyramid pooling of v2.
 
-It stands on a ResNet of output stride 8.  Its authors also take the maximum over three
-sizes of the image: see `multi_scale`.
+Both stand on a backbone of output stride 8.  LargeFOV (Chen et al., ICLR 2015, section
+3) was published on VGG16 whose last pools have lost their strides; ASPP (Chen et al.,
+PAMI 2018) on a ResNet, which also takes the maximum over three sizes of the image: see
+`multi_scale`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +14,82 @@ from jax import numpy as jnp
 
 from dpjax.models import layers
 
+_SMALL = nn.initializers.normal(0.01)  # of the scores, authors' prototxt
+
+
+class LargeFOV(nn.Module):
+    """Scores behind two rectified layers, the first of them with large holes.
+
+    They are VGG16's fc6 and fc7 with fewer taps and channels.
+
+    Attributes:
+        num_classes: scores it gives.
+        rate: dilation of fc6; 12 gives the field of view of 224 pixels that the
+            name speaks of.
+        fc_width: channels of fc6 and fc7.
+        has_mean: the features are averaged over 3x3 places first, with zeros beyond the
+            map, as in the authors' prototxt.
+        dropout: share of the features that training leaves out behind fc6 and fc7.
+        align_corners: how the scores are enlarged; the authors align the corners.
+        dtype: compute type.
+    """
+
+    num_classes: int
+    rate: int = 12
+    fc_width: int = 1024
+    has_mean: bool = True
+    dropout: float = 0.5
+    align_corners: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        pyramid: Mapping[int, jax.Array],
+        size: tuple[int, int],
+        train: bool = False,
+    ) -> jax.Array:
+        """Returns scores as large as the last map.
+
+        Args:
+            pyramid: of a backbone, best with output stride 8.
+            size: rows and columns of the image; the scores do not depend on it.
+            train: whether dropout is on.
+
+        Returns:
+            [b, h, w, num_classes].
+        """
+        x = pyramid[max(pyramid)]
+        if self.has_mean:
+            x = nn.avg_pool(x, (3, 3), padding=[(1, 1)] * 2)
+        for name, kernel, rate in (("fc6", 3, self.rate), ("fc7", 1, 1)):
+            x = layers.conv(
+                self.fc_width,
+                kernel,
+                dilation=rate,
+                bias=True,
+                dtype=self.dtype,
+                # The authors take weights of VGG16 instead, and draw none.
+                kernel_init=nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+                name=name,
+            )(x)
+            x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
+        return layers.conv(
+            self.num_classes,
+            1,
+            bias=True,
+            dtype=self.dtype,
+            kernel_init=_SMALL,
+            name="head",
+        )(x)
+
 
 class ASPP(nn.Module):
     """Scores that are the sum of 3x3 convolutions, each with holes of its own size.
 
     Attributes:
         num_classes: scores it gives.
-        rates: dilation of each convolution; (12,) is that of LargeFOV in DeepLab-v1,
-            whose two layers of 1024 channels before the scores are not here.
+        rates: dilation of each convolution.
         align_corners: how the scores are enlarged; the authors align the corners
             (513 pixels are 65 scores), the public PyTorch port does not.
         dtype: compute type.
@@ -55,7 +125,7 @@ class ASPP(nn.Module):
                 dilation=rate,
                 bias=True,
                 dtype=self.dtype,
-                kernel_init=nn.initializers.normal(0.01),  # authors' prototxt
+                kernel_init=_SMALL,
                 name=f"head_{i}",
             )(features)
             for i, rate in enumerate(self.rates)

@@ -54,6 +54,7 @@ _REFINENET_LW_MOBILENET = functools.partial(
 DECODERS: dict[str, tuple[Callable[..., nn.Module], str]] = {
     "crf_rnn_vgg16": (fcn.FCN, "vgg16"),
     "deconvnet": (deconvnet.DeconvNet, "vgg16_bn"),
+    "deeplab_largefov_vgg16": (deeplab.LargeFOV, "vgg16"),
     "deeplab_v2_resnet101": (deeplab.ASPP, "resnet101"),
     "fcn32s_resnet50": (_FCN32S, "resnet50"),
     "fcn32s_resnet101": (_FCN32S, "resnet101"),
@@ -98,6 +99,13 @@ _DILATED = {"output_stride": 8, "unit_dropout": (0.3, 0.5)}
 _PRESETS: dict[str, dict[str, Any]] = {
     "crf_rnn_vgg16": {**_PADDED, "crf": "lattice"},
     "deconvnet": {"input_style": "caffe_fcn"},
+    "deeplab_largefov_vgg16": {
+        "output_stride": 8,
+        "has_holes": True,
+        "pool_window": 3,
+        "ceil_pools": True,
+        "input_style": "caffe_deeplab",
+    },
     "deeplab_v2_resnet101": {
         "variant": "v1",
         "output_stride": 8,

@@ -26,6 +26,9 @@ class VGG16(nn.Module):
         widths: channels of the five stages.
         has_norm: every convolution is normalised, as in the later vgg16_bn.
         output_stride: of the deepest map; pools that would go beyond it keep the size.
+        has_holes: behind each pool that keeps the size the dilation of convolutions
+            doubles, as in DeepLab; pools have no holes there.
+        pool_window: side of the pools, 2 pixels as published or 3 (DeepLab).
         ceil_pools: a pool also keeps the last, incomplete window (Caffe, FCN).
         first_padding: zeros around the image; 100 in FCN, whose fc6 so fits any image.
         input_style: how the weights want images; see `layers.standardise`.
@@ -36,6 +39,8 @@ class VGG16(nn.Module):
     widths: Sequence[int] = (64, 128, 256, 512, 512)
     has_norm: bool = False
     output_stride: int = 32
+    has_holes: bool = False
+    pool_window: int = 2
     ceil_pools: bool = False
     first_padding: int = 1
     input_style: layers.InputStyle = "imagenet"
@@ -57,11 +62,16 @@ class VGG16(nn.Module):
                 f"The output stride of VGG16 is one of {_STRIDES}, got "
                 f"{self.output_stride}."
             )
+        if self.pool_window not in (2, 3):
+            raise errors.UserError(
+                f"The pools of VGG16 have sides of 2 or 3 pixels, got pool_window="
+                f"{self.pool_window!r}."
+            )
 
     @property
     def smallest_side(self) -> int:
         """The shortest side of an image that leaves a pixel on every map."""
-        if self.ceil_pools:
+        if self.ceil_pools or self.pool_window == 3:  # padded on every side
             return 1
         return max(1, self.output_stride - 2 * (self.first_padding - 1))
 
@@ -84,7 +94,7 @@ class VGG16(nn.Module):
             UserError: images of another rank or channel count.
         """
         x = layers.standardise(images, self.input_style).astype(self.dtype)
-        pyramid, reached = {}, 1
+        pyramid, reached, dilation = {}, 1, 1
         for stage, (width, count) in enumerate(
             zip(self.widths, _CONVOLUTIONS, strict=True)
         ):
@@ -93,6 +103,7 @@ class VGG16(nn.Module):
                 x = layers.conv(
                     width,
                     3,
+                    dilation=dilation,
                     padding=self.first_padding if stage == i == 0 else None,
                     bias=True,
                     dtype=self.dtype,
@@ -105,8 +116,11 @@ class VGG16(nn.Module):
                 x = nn.relu(x)
             pyramid[reached] = x
             step = 2 if reached < self.output_stride else 1
-            is_padded = self.ceil_pools or step == 1
-            x = layers.max_pool(x, 2, step, pad="same" if is_padded else 0)
+            pad = "ceil" if self.ceil_pools else (self.pool_window - 1) // 2
+            pad = pad if step == 2 else "symmetric"
+            x = layers.max_pool(x, self.pool_window, step, pad=pad)
+            if self.has_holes and step == 1:
+                dilation *= 2
             reached *= step
         return {**pyramid, reached: x}
 

@@ -25,7 +25,7 @@ DECODERS = {
 }
 # All others sit on any backbone, as the README says.
 CHOOSY = (
-    *(name for name in DECODERS.values() if "vgg16" in name),
+    *(name for name in DECODERS.values() if "vgg16" in name and "deeplab" not in name),
     *("deconvnet", "fcn32s_resnet50", "fcn16s_resnet50"),
 )
 

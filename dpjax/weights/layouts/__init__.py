@@ -32,6 +32,7 @@ BY_NETWORK: dict[str, dict[str, renaming.Layout]] = {
     "FusionDecoder": redweb.LAYOUTS,
     "InceptionResNetV2": inception.RESNET_V2,
     "InceptionV4": inception.V4,
+    "LargeFOV": deeplab.LARGE_FOV,
     "MobileNetV2": mobilenet.LAYOUTS,
     "PreActResNet": preact_resnet.LAYOUTS,
     "RefineNet": refinenet.LAYOUTS,

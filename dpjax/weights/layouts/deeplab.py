@@ -1,13 +1,24 @@
-"""DeepLab-v2 on a ResNet, as kazuto1011/deeplab-pytorch names it.
+"""DeepLab: LargeFOV on VGG16, and v2 on a ResNet.
 
-Its layer1 is the stem, and it counts units from 1; what it trains on several sizes of
-an image is called "base" there.
+The first as the authors named the layers of their Caffe network, the second as
+kazuto1011/deeplab-pytorch does: its layer1 is the stem, it counts units from 1, and
+what it trains on several sizes of an image is called "base" there.
 """
 
 from dpjax.weights import renaming
 
 _UNITS = (3, 4, 23, 3)  # of the largest network that was published so
 _PARTS = {"reduce": "1", "conv3x3": "2", "increase": "3", "shortcut": "_proj"}
+
+LARGE_FOV = {
+    "caffe": renaming.Layout(
+        {
+            r"(conv\d_\d)": r"backbone/\1",
+            r"(fc[67])": r"decoder/\1",
+            r"fc8(?:_\w+)?": r"decoder/head",  # fc8_voc12
+        }
+    ),
+}
 
 LAYOUTS = {
     "deeplab-pytorch": renaming.Layout(
