@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from dpjax import config, errors
-from dpjax.data import crop_window, label_crop, label_files
+from dpjax.data import label_crop, label_files
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import confusion
 from dpjax.metrics import segmentation as metrics
 from dpjax.models import zoo
-from dpjax.ops import enlarge
+from dpjax.ops import enlarge, nearest
 from dpjax.tasks import answer, class_names, photographs, pixel_protocols, task
 from dpjax.viz import overlays, palettes, panels
 
@@ -45,7 +45,7 @@ class Segmentation(class_names.NamingTask):
             `hard_least` pixels at least; 0 counts all.
         hard_least: pixels of an image that count in any case.
         loss_at: "labels" enlarges the scores to the labels; "scores" shrinks the labels
-            to the scores, as RefineNet's code does.
+            to the scores, as RefineNet's code does, and DeepLab's, whose corners align.
         upsampling: how scores are enlarged: "align_corners", "half_pixel", "cubic".
         window: side of the windows of the protocol "sliding", pixels.
         absent: classes that are not in the truth; see
@@ -221,7 +221,12 @@ class Segmentation(class_names.NamingTask):
         if self.loss_at == "labels":
             scores = enlarge.to_size(scores, labels.shape[1:], self.upsampling)
         else:
-            labels, known = (_shrink(x, scores.shape[1:3]) for x in (labels, known))
+            grid = (
+                "align_corners" if self.upsampling == "align_corners" else "half_pixel"
+            )
+            labels, known = (
+                nearest.to_size(x, scores.shape[1:3], grid) for x in (labels, known)
+            )
         hard = known
         if self.hard_below:
             hard = losses.hard_pixels(
@@ -431,15 +436,6 @@ class Segmentation(class_names.NamingTask):
 def _mean(total: jax.Array, count: jax.Array) -> jax.Array:
     """The quotient; 0 where nothing was counted, since the total is 0 there."""
     return total / jnp.where(count > 0, count, 1.0)
-
-
-def _shrink(array: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """The nearest pixels of [b, h, w], as labels must be resized."""
-    rows, columns = (
-        crop_window.nearest(np.arange(n), n, length)
-        for n, length in zip(size, array.shape[1:], strict=True)
-    )
-    return array[:, rows][:, :, columns]
 
 
 def _matrix(rows: Sequence[task.Row], classes: int) -> np.ndarray:

@@ -140,6 +140,22 @@ def test_the_loss_is_that_of_enlarged_scores_or_of_shrunk_labels(record):
     np.testing.assert_allclose(found, small, rtol=1e-6)
 
 
+def test_scores_whose_corners_align_meet_the_labels_of_the_corners(record):
+    batch = batch_of(task_of(), record)
+    outputs = scores_of((4, 17, 29))
+    # Steps of 47 / 16 rows and 63 / 28 columns.
+    rows, columns = (
+        np.floor(np.arange(n) * (side - 1) / (n - 1) + 0.5).astype(int)
+        for n, side in ((17, 48), (29, 64))
+    )
+    assert (rows[-1], columns[-1]) == (47, 63)
+    at = np.ix_(range(4), rows, columns)
+    wanted = losses.cross_entropy(outputs, batch["labels"][at], batch["has_label"][at])
+    task = task_of(loss_at="scores", upsampling="align_corners")
+    found = task.loss_terms(outputs, batch)["loss"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 def by_hand(scores, batch, weights):
     """Mean cross-entropy of each image on the grid of its scores, in float64."""
     (height, width), (rows, columns) = scores.shape[1:3], batch["labels"].shape[1:]
