@@ -34,14 +34,14 @@ TEST = "rgbd_folder/mine:test"
 def folder(tmp_path_factory, photo):
     """Records, and weights that say they were trained on some of them."""
     root = tmp_path_factory.mktemp("calibrate")
-    for split, count in (("train", 1), ("test", 2), ("blank", 1)):
+    for split, count in (("train", 1), ("test", 2), ("val", 1)):
         for i in range(count):
-            left = {"train": 0, "test": 120, "blank": 330}[split] + 90 * i
+            left = {"train": 0, "test": 120, "val": 330}[split] + 90 * i
             crop = photo[100:, left : left + 64][:64]
             metres = (1000 + 4 * crop.astype(np.uint16).sum(-1)).astype(np.uint16)
             for kind, array in (
                 ("images", crop),
-                ("depth", metres * (split != "blank")),
+                ("depth", metres * (split != "val")),
             ):
                 (root / "made" / split / kind).mkdir(parents=True, exist_ok=True)
                 place = root / "made" / split / kind / f"{split}{i}.png"
@@ -154,13 +154,13 @@ def test_images_that_were_trained_on_are_refused(folder, tmp_path):
 
 def test_images_without_depth_are_refused(folder, tmp_path):
     with pytest.raises(errors.DataError, match="No pixel of these sources"):
-        run(folder, tmp_path / "a.safetensors", sources=("rgbd_folder/mine:blank",))
+        run(folder, tmp_path / "a.safetensors", sources=("rgbd_folder/mine:val",))
 
 
 def test_a_file_that_is_there_is_kept(folder, tmp_path):
     path = tmp_path / "sure.safetensors"
     path.write_bytes(b"precious")
-    with pytest.raises(errors.UserError, match="exists already. Remove it"):
+    with pytest.raises(errors.UserError, match="exists already"):
         run(folder, path)
     assert path.read_bytes() == b"precious"
 

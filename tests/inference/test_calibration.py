@@ -225,7 +225,7 @@ def test_devices_and_threads_change_nothing(images):
             data=dataclasses.replace(DATA, threads=threads),
             devices=jax.devices()[:count],
         )
-        for count, threads in ((1, 1), (2, 3), (8, 2))
+        for count, threads in ((1, 1), (2, 3))
     ]
     for other in found[1:]:
         assert other.factor == pytest.approx(found[0].factor, rel=1e-6)
