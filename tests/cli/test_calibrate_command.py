@@ -38,10 +38,10 @@ def folder(tmp_path_factory, photo):
         for i in range(count):
             left = {"train": 0, "test": 120, "val": 330}[split] + 90 * i
             crop = photo[100:, left : left + 64][:64]
-            metres = (1000 + 4 * crop.astype(np.uint16).sum(-1)).astype(np.uint16)
+            millimetres = (1000 + 4 * crop.astype(np.uint16).sum(-1)).astype(np.uint16)
             for kind, array in (
                 ("images", crop),
-                ("depth", metres * (split != "val")),
+                ("depth", millimetres + np.uint16(54_000 * (split == "val"))),
             ):
                 (root / "made" / split / kind).mkdir(parents=True, exist_ok=True)
                 place = root / "made" / split / kind / f"{split}{i}.png"
@@ -152,9 +152,15 @@ def test_images_that_were_trained_on_are_refused(folder, tmp_path):
     assert not path.exists()
 
 
-def test_images_without_depth_are_refused(folder, tmp_path):
+def test_images_beyond_the_protocol_are_refused(folder, tmp_path):
+    words = ("--protocol", "kitti_eigen_raw_50_eigen")  # up to 50 metres
     with pytest.raises(errors.DataError, match="No pixel of these sources"):
-        run(folder, tmp_path / "a.safetensors", sources=("rgbd_folder/mine:val",))
+        run(
+            folder,
+            tmp_path / "a.safetensors",
+            *words,
+            sources=("rgbd_folder/mine:val",),
+        )
 
 
 def test_a_file_that_is_there_is_kept(folder, tmp_path):
