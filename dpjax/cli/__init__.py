@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "plan": "parameters, work and memory of a run, also on a TPU that is not here",
     "export": "write a model as StableHLO",
     "release": "keep the weights of a finished run, scored, under a name",
+    "calibrate": "error bars of depth that fit images which were held out",
     "convert": "read weights of other frameworks",
     "bench": "measure a model on this machine",
     "report": "tables and pages from the receipts of evaluations",

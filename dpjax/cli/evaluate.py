@@ -1,8 +1,9 @@
 """`python evaluate.py`: scores a run or released weights, and writes the receipt."""
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     task.check_trained(loaded.task)
     experiment = dataclasses.replace(experiment, task=task)
     task.check(dataclasses.replace(experiment, model=loaded.model))
-    shared = _check_overlap(loaded, experiment.data)
+    shared = check_overlap(loaded, experiment.data)
     scores = _evaluate(experiment, loaded, sources)
     if jax.process_index() != 0:
         return 0
@@ -138,6 +139,49 @@ def main(arguments: Sequence[str]) -> int:
         f"{report.format_value(scores.best)} in {scores.seconds:.1f} s. Receipt: {path}"
     )
     return 0
+
+
+def check_overlap(loaded: trained.Trained, data: config.Data) -> dict | None:
+    """Raises if a picture that is to be scored was trained on; warns of doubts.
+
+    Args:
+        loaded: the weights.
+        data: see `inference.overlap.check`.
+
+    Returns:
+        What that returns.
+
+    Raises:
+        DataError: shared pictures that are not allowed.
+        UserError: an allowance for something that is not scored.
+    """
+    found = overlap.check(loaded.experiment, data)
+    if found and found["unchecked"] and jax.process_index() == 0:
+        print(
+            f"warning: {loaded.name} was trained on {', '.join(found['unchecked'])}, "
+            "not prepared here: whether it shares pictures with what is scored could "
+            "not be checked.",
+            file=sys.stderr,
+        )
+    return found
+
+
+@contextlib.contextmanager
+def image_bar() -> Iterator[evaluate.Progress]:
+    """Shows how many images are done, where somebody watches.
+
+    Yields:
+        What is called with the images done and all images.
+    """
+    import tqdm
+
+    with tqdm.tqdm(unit="image", disable=None, leave=False) as bar:
+
+        def progress(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def _experiment(options: Options) -> config.Experiment:
@@ -179,27 +223,8 @@ def _weights(options: Options) -> str | Path:
     return options.weights
 
 
-def _check_overlap(loaded: trained.Trained, data: config.Data) -> dict | None:
-    found = overlap.check(loaded.experiment, data)
-    if found and found["unchecked"] and jax.process_index() == 0:
-        print(
-            f"warning: {loaded.name} was trained on {', '.join(found['unchecked'])}, "
-            "not prepared here: whether it shares pictures with what is scored could "
-            "not be checked.",
-            file=sys.stderr,
-        )
-    return found
-
-
 def _evaluate(experiment, loaded, sources) -> evaluate.Scores:
-    import tqdm
-
-    with tqdm.tqdm(unit="image", disable=None, leave=False) as bar:
-
-        def progress(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with image_bar() as progress:
         return evaluate.evaluate(
             experiment.task,
             loaded.module,

@@ -44,16 +44,8 @@ def sums(
         UserError: shapes that differ, or at a valid pixel a deviation that is not a
             positive number, or a depth that has none.
     """
-    depth.check_shapes(mean=mean, truth=truth, deviation=deviation, valid=valid)
-    m, t, s = (
-        np.asarray(x)[valid].astype(np.float64) for x in (mean, truth, deviation)
-    )
-    depth.check_positive(
-        "standard deviation", s, "Give the model a smallest deviation."
-    )
+    m, t, s = _checked(mean, truth, deviation, valid)
     d, g = np.exp(m), np.exp(t)
-    for name, found in (("predicted depth", d), ("true depth", g)):
-        depth.check_positive(name, found, "Pass natural logarithms of metres.")
     z = (t - m) / s
     nll = np.log(s) + z**2 / 2 + math.log(2 * math.pi) / 2
     inside = [(np.abs(z) <= k).sum() for k in (1, 2)]
@@ -64,6 +56,27 @@ def sums(
             sparsification.sums(np.abs(d - g) / g, s).ravel(),
         ]
     )
+
+
+def residuals(
+    mean: np.ndarray, truth: np.ndarray, deviation: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    """Returns the standardised residual z of each valid pixel.
+
+    Args:
+        mean: m, log-metres, [h, w].
+        truth: t, log-metres, [h, w]; anything where it is not valid.
+        deviation: s, of log-metres, [h, w].
+        valid: the pixels that count, bool [h, w].
+
+    Returns:
+        (t - m) / s, float64 [pixels].
+
+    Raises:
+        UserError: see `sums`.
+    """
+    m, t, s = _checked(mean, truth, deviation, valid)
+    return (t - m) / s
 
 
 def values(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -109,6 +122,20 @@ def intervals(rows: np.ndarray, *, seed: int = 0) -> dict[str, tuple[float, floa
         UserError: no image has valid pixels.
     """
     return averages.intervals(_with_kept(averages.counted(rows)), _values, seed=seed)
+
+
+def _checked(mean, truth, deviation, valid) -> list[np.ndarray]:
+    """m, t and s of the pixels that count, where they are what they should be."""
+    depth.check_shapes(mean=mean, truth=truth, deviation=deviation, valid=valid)
+    m, t, s = (
+        np.asarray(x)[valid].astype(np.float64) for x in (mean, truth, deviation)
+    )
+    depth.check_positive(
+        "standard deviation", s, "Give the model a smallest deviation."
+    )
+    for name, found in (("predicted depth", m), ("true depth", t)):
+        depth.check_positive(name, np.exp(found), "Pass natural logarithms of metres.")
+    return [m, t, s]
 
 
 def _with_kept(rows: np.ndarray) -> np.ndarray:

@@ -358,6 +358,35 @@ class Depth(task.Task):
         )
         return {**depth_protocols.own(rows[protocol]), "protocols": rows}
 
+    def residuals(
+        self, record: task.Example, given: Any, output: Any, protocol: str
+    ) -> np.ndarray:
+        """Returns how many deviations the network is off, pixel by pixel.
+
+        Args:
+            record: the image, with its `depth`.
+            given: what the network saw.
+            output: what it gave, with deviations.
+            protocol: one of `protocols`.
+
+        Returns:
+            (ln truth - ln prediction) / deviation of the pixels that `score` counts,
+            float64 [pixels].
+
+        Raises:
+            UserError: an output without deviations, or a depth or deviation that is no
+                positive number.
+        """
+        found = self.predicted(given, output)
+        if found.deviation is None:
+            raise errors.UserError(
+                "Residuals are measured in deviations, and the network gives none. "
+                "Choose one with a CRF that has a scale."
+            )
+        return depth_protocols.residuals(
+            found.depth, found.deviation, _truth(record), protocol
+        )
+
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the scores of a set under the protocol of the evaluation.
 

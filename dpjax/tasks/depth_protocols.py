@@ -260,34 +260,50 @@ def rows(
         UserError: an unknown protocol, sizes that do not belong together, or depth
             that the metrics refuse.
     """
-    for name in names:
-        if name not in PROTOCOLS:
-            raise errors.unknown_name("depth protocol", name, PROTOCOLS)
+    protocols = {name: _named(name) for name in names}
     truth = np.asarray(truth)
-    if truth.ndim != 2:
-        raise errors.UserError(f"True depth is [h, w], got {list(truth.shape)}.")
-    if deviation is not None and np.shape(deviation) != np.shape(prediction):
-        raise errors.UserError(
-            "A standard deviation belongs to each predicted pixel: the prediction is "
-            f"{list(np.shape(prediction))}, the deviation {list(np.shape(deviation))}."
-        )
+    _check_maps(prediction, truth, deviation)
     allowed = np.ones(truth.shape, bool) if valid is None else valid
     metrics.check_shapes(truth=truth, valid=allowed)
     whole = resized(prediction, truth.shape)
     spread = None if deviation is None else resized(deviation, truth.shape)
     found = {}
-    for name in names:
-        protocol = PROTOCOLS[name]
+    for name, protocol in protocols.items():
         counts = protocol.valid(truth) & allowed
         told = protocol.clamped(whole)
         found[name] = {"depth": metrics.sums(told, truth, counts)}
         if spread is not None:
-            logs = [np.log(np.where(counts, x, 1.0)) for x in (told, truth)]
+            logs = _logs(told, truth, counts)
             found[name]["calibration"] = depth_calibration.sums(*logs, spread, counts)
         if has_edges:
             both = (depth_edges.edges(x, counts) for x in (told, truth))
             found[name]["edges"] = depth_edges.sums(*both)
     return found
+
+
+def residuals(
+    prediction: np.ndarray, deviation: np.ndarray, truth: np.ndarray, name: str
+) -> np.ndarray:
+    """Returns how many standard deviations the logarithm of the truth is away.
+
+    Args:
+        prediction: metres, [h', w'].
+        deviation: standard deviation of its natural logarithm, [h', w'].
+        truth: metres, [h, w]; 0 where there is no depth.
+        name: of `PROTOCOLS`.
+
+    Returns:
+        Of each pixel that counts, those that `rows` counts, float64 [pixels].
+
+    Raises:
+        UserError: see `rows`.
+    """
+    protocol, truth = _named(name), np.asarray(truth)
+    _check_maps(prediction, truth, deviation)
+    counts = protocol.valid(truth)
+    told = protocol.clamped(resized(prediction, truth.shape))
+    logs = _logs(told, truth, counts)
+    return depth_calibration.residuals(*logs, resized(deviation, truth.shape), counts)
 
 
 def summary(images: Sequence[Mapping[str, Rows]]) -> dict[str, dict[str, float]]:
@@ -348,6 +364,27 @@ def intervals(
         )
         for name in images[0]
     }
+
+
+def _named(name: str) -> Protocol:
+    if name not in PROTOCOLS:
+        raise errors.unknown_name("depth protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def _check_maps(prediction, truth, deviation) -> None:
+    if truth.ndim != 2:
+        raise errors.UserError(f"True depth is [h, w], got {list(truth.shape)}.")
+    if deviation is not None and np.shape(deviation) != np.shape(prediction):
+        raise errors.UserError(
+            "A standard deviation belongs to each predicted pixel: the prediction is "
+            f"{list(np.shape(prediction))}, the deviation {list(np.shape(deviation))}."
+        )
+
+
+def _logs(told, truth, counts) -> list[np.ndarray]:
+    """Logarithms where pixels count, 0 elsewhere."""
+    return [np.log(np.where(counts, x, 1.0)) for x in (told, truth)]
 
 
 def _expected(images: int | None) -> dict[str, int]:

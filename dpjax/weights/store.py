@@ -69,11 +69,7 @@ def save(
         StorageError: the place cannot be written.
     """
     path = pathlib.Path(path)
-    if path.suffix != ".safetensors":
-        raise errors.UserError(
-            f"Weights are written as .safetensors, got {path.name}. Use "
-            f"{path.with_suffix('.safetensors').name}."
-        )
+    check_ending(path)
     arrays = {
         name: np.asarray(_narrow(name, np.asarray(value), half), order="C")
         for name, value in traverse_util.flatten_dict(variables, sep="/").items()
@@ -89,6 +85,22 @@ def save(
     storage.replace(path, data)
     _write_card(path, whole)
     return whole
+
+
+def check_ending(path: pathlib.Path) -> None:
+    """Raises unless `save` would write under a name.
+
+    Args:
+        path: the file to write.
+
+    Raises:
+        UserError: another ending than .safetensors.
+    """
+    if path.suffix != ".safetensors":
+        raise errors.UserError(
+            f"Weights are written as .safetensors, got {path.name}. Use "
+            f"{path.with_suffix('.safetensors').name}."
+        )
 
 
 def write_scores(
