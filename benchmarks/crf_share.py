@@ -21,7 +21,7 @@ from benchmarks import measure
 from dpjax import config
 from dpjax.cli import experiments, startup
 from dpjax.models import dcnf, zoo
-from dpjax.ops import crf
+from dpjax.ops.crf import gaussian
 from dpjax.training import speed
 
 _CONFIG = "fcsp_nyudv2"
@@ -122,7 +122,7 @@ def _likelihood(run, learning, batch):
         outputs = {
             "unary": z,
             "mean": z,  # which only the log looks at
-            "edge_weights": crf.edge_weights(batch["similarities"], beta),
+            "edge_weights": gaussian.edge_weights(batch["similarities"], beta),
             "tau": jnp.ones(len(z)),
         }
         return run.task.loss_terms(outputs, batch)["loss"][0].sum()

@@ -8,7 +8,7 @@ that look alike pull each other with the strength
 and what is answered is the most probable map of the Gaussian that both make (Liu, Shen,
 Lin & Reid, PAMI 2016), mu = A^-1 z.  Liu, Lin & Shen (arXiv:1601.07649) train such
 networks by what the answer costs, not by its likelihood, so any loss of a map will do:
-its slope passes the solution implicitly (`ops.crf_grid`).
+its slope passes the solution implicitly (`ops.crf.grid_precision`).
 
 Strengths, and the scale of the deviations, are the parameters "crf/*"; all others keep
 the paths that the network gives them, so that its weights, trained first, start both.
@@ -23,7 +23,8 @@ from jax import numpy as jnp
 
 from dpjax import errors
 from dpjax.models import strengths
-from dpjax.ops import crf, crf_grid, crf_grid_estimates, enlarge, grid_weights
+from dpjax.ops import enlarge
+from dpjax.ops.crf import gaussian, grid_estimates, grid_precision, grid_weights
 
 # What can be chosen about one whose network is built by name; see `GridCrf`.
 OPTIONS = ("pairwise", "beta", "gammas", "probes")
@@ -125,20 +126,20 @@ class GridCrf(nn.Module):
         z = enlarge.to_size(z, images.shape[1:3], corners)[..., 0]
         beta, tau = self.crf()
         gammas = jnp.asarray(self.gammas, beta.dtype)
-        precision = crf_grid.from_weights(
+        precision = grid_precision.from_weights(
             *grid_weights.from_images(images, beta, gammas)
         )
-        mean = crf.map_estimate(precision, z)
+        mean = gaussian.map_estimate(precision, z)
         if not self.has_deviations:
             return mean[..., None]
         has_key = train and self.has_rng("dropout")
         key = self.make_rng("dropout") if has_key else jax.random.key(0)
-        sampled = crf_grid_estimates.estimated(
+        sampled = grid_estimates.estimated(
             lax.stop_gradient(precision),
             key,
             probes=_TRAIN_PROBES if train else self.probes,
         )
-        return jnp.stack([mean, crf.deviations(sampled, tau)], -1)
+        return jnp.stack([mean, gaussian.deviations(sampled, tau)], -1)
 
 
 class _Strengths(nn.Module):

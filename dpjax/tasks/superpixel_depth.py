@@ -17,7 +17,7 @@ from dpjax.data import crop_window, depth_files
 from dpjax.data.superpixels import back_projection as projections
 from dpjax.data.superpixels import cache, front_end, graph, targets
 from dpjax.models import zoo
-from dpjax.ops import crf, crf_dense
+from dpjax.ops.crf import dense_precision, gaussian
 from dpjax.tasks import depth, task
 
 # What a network takes besides the image, and the type of its batches.
@@ -198,13 +198,13 @@ class SuperpixelDepth(depth.Depth):
         y = jnp.where(known, (batch["log_depth"] - low) / span, 0)
         count = known.sum(1).astype(jnp.float32)
         if "edge_weights" in outputs:
-            precision = crf_dense.from_edges(
+            precision = dense_precision.from_edges(
                 batch["edges"],
                 outputs["edge_weights"],
                 known.shape[1],
                 valid=batch["region_valid"],
             )
-            loss = crf.negative_log_likelihood(
+            loss = gaussian.negative_log_likelihood(
                 precision, y, outputs["unary"], labelled=known, tau=outputs["tau"]
             )
         else:
