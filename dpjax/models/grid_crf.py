@@ -14,7 +14,8 @@ Strengths, and the scale of the deviations, are the parameters "crf/*"; all othe
 the paths that the network gives them, so that its weights, trained first, start both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -26,7 +27,10 @@ from dpjax.models import strengths
 from dpjax.ops import enlarge
 from dpjax.ops.crf import gaussian, grid_estimates, grid_precision, grid_weights
 
-# What can be chosen about one whose network is built by name; see `GridCrf`.
+# How networks that are built by name are asked for one: for the answer alone, or for
+# its deviations too.
+NAMES = ("grid", "grid_calibrated")
+# What can be chosen about it then; see `GridCrf`.
 OPTIONS = ("pairwise", "beta", "gammas", "probes")
 
 _GAMMAS = (0.0, 10.0, 50.0)  # everywhere; across faint edges; within flat parts
@@ -41,7 +45,8 @@ class GridCrf(nn.Module):
     strengths of 10, and little more with all slopes; each probe is one more solution.
 
     Attributes:
-        segmenter: the network; see `segmenter.Segmenter`.
+        segmenter: the network; see `segmenter.Segmenter` and
+            `fixed_size.FixedSizeNetwork`.
         has_deviations: whether it also says how sure it is, with a scale tau of the
             energy that is learned.
         pairwise: how beta stays at 0 or above; see `strengths`.
@@ -93,6 +98,11 @@ class GridCrf(nn.Module):
         """The shortest side of an image that the network accepts, pixels."""
         return self.segmenter.smallest_side
 
+    @property
+    def image_size(self) -> Sequence[int]:
+        """Rows and columns of the images, () where the network takes any."""
+        return getattr(self.segmenter, "image_size", ())
+
     def setup(self) -> None:
         """Puts the CRF beside the parts of the network, whose paths stay."""
         nn.share_scope(self, self.segmenter)
@@ -140,6 +150,52 @@ class GridCrf(nn.Module):
             probes=_TRAIN_PROBES if train else self.probes,
         )
         return jnp.stack([mean, gaussian.deviations(sampled, tau)], -1)
+
+
+def on(
+    network: nn.Module, name: str, num_classes: int, options: Mapping[str, Any]
+) -> GridCrf:
+    """Returns a network with the CRF of a name as its last layer.
+
+    Args:
+        network: what gives the numbers.
+        name: of `NAMES`.
+        num_classes: how many it gives for each pixel.
+        options: by the names of `OPTIONS`.
+
+    Returns:
+        The Linen module.
+
+    Raises:
+        UserError: more than one number for each pixel, or options that it refuses.
+    """
+    if num_classes != 1:
+        raise errors.UserError(
+            f'crf="{name}" joins one number for each pixel, such as a depth; this '
+            f"network gives {num_classes}. Pass num_classes=1, or for labels "
+            'crf="lattice".'
+        )
+    if isinstance(options.get("gammas"), list):
+        options = {**options, "gammas": tuple(options["gammas"])}
+    return GridCrf(network, name == "grid_calibrated", **options)
+
+
+def check_unused(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options of the CRF on pixels where another one is chosen, or none.
+
+    Args:
+        name: of what was chosen.
+        options: by the names of `OPTIONS`.
+
+    Raises:
+        UserError: one of them has not the value that it has by itself.
+    """
+    for option, value in options.items():
+        if value != getattr(GridCrf, option):
+            raise errors.UserError(
+                f'{option} is an option of crf="grid", this network has crf="{name}". '
+                f"Choose that CRF, or leave {option} out."
+            )
 
 
 class _Strengths(nn.Module):

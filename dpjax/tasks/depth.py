@@ -18,7 +18,7 @@ from jax import lax
 from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
-from dpjax.models import segmenters, zoo
+from dpjax.models import grid_crf, zoo
 from dpjax.ops import enlarge
 from dpjax.tasks import answer, depth_protocols, photographs, task
 from dpjax.viz import depth_maps
@@ -194,7 +194,7 @@ class Depth(task.Task):
                 "Depth is one number for every pixel, the network gives "
                 f"{options['num_classes']}. Pass --model.options.num-classes 1."
             )
-        crf, known = options.get("crf", "none"), ("none", *segmenters.GRID_CRFS)
+        crf, known = options.get("crf", "none"), ("none", *grid_crf.NAMES)
         if crf not in known:
             raise errors.UserError(
                 f"A depth has no labels, which the CRF {crf!r} joins. Choose one of "
