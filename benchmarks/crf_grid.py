@@ -19,7 +19,7 @@ from jax import numpy as jnp
 
 from benchmarks import measure
 from dpjax.cli import startup
-from dpjax.ops import crf_grid, grid_weights
+from dpjax.ops.crf import grid_precision, grid_weights
 from dpjax.training import speed
 
 _NOISE = 0.05  # deviation, beside values of 0 to 1
@@ -56,7 +56,7 @@ def _row(size, beta, gamma, options):
 
     @jax.jit
     def solve(right, down, z):
-        precision = crf_grid.from_weights(right, down)
+        precision = grid_precision.from_weights(right, down)
         return precision.solve_and_count(z, tolerance=options.tolerance)
 
     ours, iterations = solve(right, down, z)

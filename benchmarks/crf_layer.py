@@ -30,7 +30,7 @@ from jax import numpy as jnp
 from scipy import spatial
 
 from benchmarks import measure, torch_turns
-from dpjax.ops import crf, crf_dense
+from dpjax.ops.crf import dense_precision, gaussian
 from dpjax.training import speed
 
 _FEATURES = 3
@@ -103,9 +103,9 @@ def _problem(graphs, nodes):
 
 
 def _ours(z, y, similarities, beta, edges):
-    weights = crf.edge_weights(similarities, beta)
-    made = crf_dense.from_edges(edges, weights, z.shape[-1])
-    return crf.negative_log_likelihood(made, y, z).sum()
+    weights = gaussian.edge_weights(similarities, beta)
+    made = dense_precision.from_edges(edges, weights, z.shape[-1])
+    return gaussian.negative_log_likelihood(made, y, z).sum()
 
 
 def _textbook(z, y, similarities, beta, edges):

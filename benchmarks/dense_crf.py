@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks import measure
 from dpjax.cli import startup
-from dpjax.ops import meanfield
+from dpjax.ops.meanfield import dense_crf
 from dpjax.training import speed
 
 _NOISE = 1.0  # deviation, beside scores of about the same spread
@@ -73,13 +73,13 @@ def _rows(name, size, options, library):
     """One row for each method, all measured in turns with the library."""
     height, width = (int(n) for n in size.split("x"))
     image, scores = _problem(height, width, options.classes)
-    kernels = meanfield.PUBLISHED[name]
+    kernels = dense_crf.PUBLISHED[name]
     calls = {_PEER: functools.partial(_infer_there, library, scores, image, kernels)}
     for method in options.methods:
         if method == "exact" and height * width > options.exact_up_to:
             continue
         infer = functools.partial(
-            meanfield.infer,
+            dense_crf.infer,
             kernels=kernels,
             iterations=options.iterations,
             method=method,

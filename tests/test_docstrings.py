@@ -1,8 +1,8 @@
 """Every public function, method and class of dpjax explains itself, with types.
 
 Read from the source, so that no optional dependency is needed.  A public name starts
-with a letter and lives in a public module and class.  An override may leave the
-explanation to the method it overrides.
+with a letter and lives in a public module and class.  An override explains what is its
+own, and may leave the rest to the method it overrides.
 """
 
 import ast
@@ -85,7 +85,8 @@ def parameters(node: Function, is_method: bool) -> list[ast.arg]:
     return every + [a for a in (args.vararg, args.kwarg) if a is not None]
 
 
-def faults_of_function(item: Public, inherited: set[str]) -> Iterator[str]:
+def faults_of_function(item: Public, inherited: dict[str, set[str]]) -> Iterator[str]:
+    """Those of one function; `inherited` has the parameters explained above it."""
     node, is_method = item.node, item.owner is not None
     arguments = parameters(node, is_method)
     for argument in arguments:
@@ -103,13 +104,13 @@ def faults_of_function(item: Public, inherited: set[str]) -> Iterator[str]:
         return
     names = {argument.arg for argument in arguments if not argument.arg.startswith("_")}
     explained = entries(section(text, "Args") or "")
-    for name in sorted(names - explained):
+    for name in sorted(names - explained - inherited.get(node.name, set())):
         yield f"{item.where}: Args does not explain {name}"
     for name in sorted(explained - names):
         yield f"{item.where}: Args explains {name}, which is no parameter"
     returns = ast.unparse(node.returns) if node.returns else "None"
     speaks = section(text, "Returns") or section(text, "Yields")
-    if returns not in NOTHING and not speaks:
+    if returns not in NOTHING and not speaks and node.name not in inherited:
         yield f"{item.where}: no Returns"
     if returns in NOTHING and section(text, "Returns"):
         yield f"{item.where}: Returns, though nothing is returned"
@@ -150,18 +151,19 @@ def faults(sources: dict[Path, str]) -> dict[Path, list[str]]:
         if isinstance(node, ast.ClassDef)
     }
 
-    def documented_above(owner: ast.ClassDef | None) -> set[str]:
-        names = set()
+    def documented_above(owner: ast.ClassDef | None) -> dict[str, set[str]]:
+        found = {}
         for base in owner.bases if owner else ():
             above = classes.get(last_name(base))
             if above is not None and above is not owner:
-                names |= documented_above(above)
-                names |= {
-                    n.name
-                    for n in above.body
-                    if isinstance(n, Function) and ast.get_docstring(n)
-                }
-        return names
+                for name, explained in documented_above(above).items():
+                    found[name] = found.get(name, set()) | explained
+                for n in above.body:
+                    text = isinstance(n, Function) and ast.get_docstring(n)
+                    if text:
+                        explained = entries(section(text, "Args") or "")
+                        found[n.name] = found.get(n.name, set()) | explained
+        return found
 
     found = {}
     for path, tree in trees.items():
@@ -227,6 +229,12 @@ class Inner(Base):
     def say(self) -> None:
         """Says it."""
 
+class Last(Base):
+    """Last."""
+
+    def work(self, x: int) -> int:
+        """Returns x, doubled."""
+
 def _private(x):
     pass
 '''
@@ -245,6 +253,14 @@ def _private(x):
         ("        b: second.\n", "", "explain b"),
         ('        """Half."""', "        return 1", "half: no docstring"),
         ("class Inner(Base)", "class Inner", "work: no docstring"),
+        ("class Last(Base)", "class Last", "Last.work: Args does not explain x"),
+        ("class Last(Base)", "class Last", "Last.work: no Returns"),
+        ("doubled.", "y.\n\n        Args:\n            y: a.\n", "Args explains y"),
+        (
+            'x: int) -> int:\n        """Returns x, d',
+            'x: int, z: int) -> int:\n        """Returns x, d',
+            "Last.work: Args does not explain z",
+        ),
         ("-> int:\n        return x", ":\n        return x", "result has no type"),
         ("Says it.", "Says.\n\n        Returns:\n            It.", "nothing is"),
     ],

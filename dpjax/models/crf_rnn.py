@@ -12,9 +12,10 @@ import jax
 from flax import linen as nn
 from jax import numpy as jnp
 
-from dpjax.ops import enlarge, meanfield
+from dpjax.ops import enlarge
+from dpjax.ops.meanfield import dense_crf
 
-_PUBLISHED = meanfield.PUBLISHED["crf_rnn"]
+_PUBLISHED = dense_crf.PUBLISHED["crf_rnn"]
 
 
 class CrfRnn(nn.Module):
@@ -35,14 +36,14 @@ class CrfRnn(nn.Module):
         test_iterations: otherwise.
         kernels: widths, which stay, and the weights that the two matrices begin with;
             the third, the compatibility of labels, begins as the identity.
-        method: how the bilateral kernel is applied; see `ops.meanfield`.
+        method: how the bilateral kernel is applied; see `ops.meanfield.dense_crf`.
     """
 
     segmenter: nn.Module
     train_iterations: int = 5
     test_iterations: int = 10
-    kernels: meanfield.Kernels = _PUBLISHED
-    method: meanfield.Method = "lattice"
+    kernels: dense_crf.Kernels = _PUBLISHED
+    method: dense_crf.Method = "lattice"
 
     halo = None
     is_dense = True
@@ -95,8 +96,8 @@ class CrfRnn(nn.Module):
 class _MeanField(nn.Module):
     """The iterations, with matrices that are parameters; fields as of `CrfRnn`."""
 
-    kernels: meanfield.Kernels
-    method: meanfield.Method
+    kernels: dense_crf.Kernels
+    method: dense_crf.Method
 
     @nn.compact
     def __call__(
@@ -110,14 +111,14 @@ class _MeanField(nn.Module):
 
             return self.param(name, init)
 
-        kernels = meanfield.Kernels(
+        kernels = dense_crf.Kernels(
             self.kernels.theta_alpha,
             self.kernels.theta_beta,
             self.kernels.theta_gamma,
             matrix("bilateral", self.kernels.bilateral_weight),
             matrix("spatial", self.kernels.spatial_weight),
         )
-        return meanfield.refine(
+        return dense_crf.refine(
             scores,
             images,
             kernels,

@@ -3,7 +3,7 @@
 Liu, Shen & Lin, CVPR 2015, and Liu, Shen, Lin & Reid, PAMI 2016.  A network says a
 depth z for every superpixel; neighbours that look alike pull each other with the
 strength R = sum_k beta_k S_k; what is answered is the most probable depth of the
-Gaussian that both make, in closed form (`ops.crf`).
+Gaussian that both make, in closed form (`ops.crf.gaussian`).
 
 These networks take more than an image: see `Dcnf.example_inputs`, whose arrays
 `dpjax.data.superpixels` computes.
@@ -22,7 +22,8 @@ from jax import numpy as jnp
 
 from dpjax import errors
 from dpjax.models import layers, strengths
-from dpjax.ops import crf, crf_dense, patches, regions
+from dpjax.ops import patches, regions
+from dpjax.ops.crf import dense_precision, gaussian
 
 Inputs = Mapping[str, jax.Array]
 Crf = Literal["none", "paper", "calibrated"]
@@ -127,13 +128,13 @@ class Dcnf(nn.Module):
             name="crf",
         )(inputs, features)
         tau = jnp.broadcast_to(tau, z.shape[:1]).astype(z.dtype)
-        precision = crf_dense.from_edges(
+        precision = dense_precision.from_edges(
             inputs["edges"], weights, z.shape[1], valid=valid
         )
         return {
             "unary": z,
-            "mean": crf.map_estimate(precision, z),
-            "deviation": crf.deviations(precision, tau),
+            "mean": gaussian.map_estimate(precision, z),
+            "deviation": gaussian.deviations(precision, tau),
             "edge_weights": weights,
             "tau": tau,
         }
@@ -171,7 +172,7 @@ class _Strengths(nn.Module):
         tau = jnp.ones(())
         if self.has_scale:
             tau = jnp.exp(self.param("log_tau", nn.initializers.zeros, ()))
-        return crf.edge_weights(alike, beta), tau
+        return gaussian.edge_weights(alike, beta), tau
 
 
 class PooledUnary(nn.Module):

@@ -7,7 +7,7 @@ for the loss to say.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flax import linen as nn
 from jax import numpy as jnp
@@ -19,6 +19,7 @@ from dpjax.models import (
     eigen_fergus2015,
     fcrn,
     fixed_size,
+    grid_crf,
     redweb,
     segmenters,
     vgg,
@@ -55,10 +56,12 @@ def _fixed_size(
     dtype: jnp.dtype,
     num_classes: int = 1,
     image_size: Sequence[int] = (228, 304),
+    crf: Literal["none", "grid", "grid_calibrated"] = "none",
     **options: Any,
 ) -> nn.Module:
-    """A backbone and a decoder, each with the options that it has."""
-    return fixed_size.FixedSizeNetwork(
+    """A backbone and a decoder, each with the options that it has; perhaps a CRF."""
+    of_grid = {name: options.pop(name) for name in grid_crf.OPTIONS if name in options}
+    network = fixed_size.FixedSizeNetwork(
         trunk(dtype=dtype, **segmenters.understood(trunk, options)),
         decoder(
             num_classes=num_classes,
@@ -67,6 +70,10 @@ def _fixed_size(
         ),
         image_size,
     )
+    if crf == "none":
+        grid_crf.check_unused(crf, of_grid)
+        return network
+    return grid_crf.on(network, crf, num_classes, of_grid)
 
 
 BUILDERS = {

@@ -8,13 +8,14 @@ that look alike pull each other with the strength
 and what is answered is the most probable map of the Gaussian that both make (Liu, Shen,
 Lin & Reid, PAMI 2016), mu = A^-1 z.  Liu, Lin & Shen (arXiv:1601.07649) train such
 networks by what the answer costs, not by its likelihood, so any loss of a map will do:
-its slope passes the solution implicitly (`ops.crf_grid`).
+its slope passes the solution implicitly (`ops.crf.grid_precision`).
 
 Strengths, and the scale of the deviations, are the parameters "crf/*"; all others keep
 the paths that the network gives them, so that its weights, trained first, start both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -23,9 +24,13 @@ from jax import numpy as jnp
 
 from dpjax import errors
 from dpjax.models import strengths
-from dpjax.ops import crf, crf_grid, crf_grid_estimates, enlarge, grid_weights
+from dpjax.ops import enlarge
+from dpjax.ops.crf import gaussian, grid_estimates, grid_precision, grid_weights
 
-# What can be chosen about one whose network is built by name; see `GridCrf`.
+# How networks that are built by name are asked for one: for the answer alone, or for
+# its deviations too.
+NAMES = ("grid", "grid_calibrated")
+# What can be chosen about it then; see `GridCrf`.
 OPTIONS = ("pairwise", "beta", "gammas", "probes")
 
 _GAMMAS = (0.0, 10.0, 50.0)  # everywhere; across faint edges; within flat parts
@@ -40,7 +45,8 @@ class GridCrf(nn.Module):
     strengths of 10, and little more with all slopes; each probe is one more solution.
 
     Attributes:
-        segmenter: the network; see `segmenter.Segmenter`.
+        segmenter: the network; see `segmenter.Segmenter` and
+            `fixed_size.FixedSizeNetwork`.
         has_deviations: whether it also says how sure it is, with a scale tau of the
             energy that is learned.
         pairwise: how beta stays at 0 or above; see `strengths`.
@@ -92,6 +98,11 @@ class GridCrf(nn.Module):
         """The shortest side of an image that the network accepts, pixels."""
         return self.segmenter.smallest_side
 
+    @property
+    def image_size(self) -> Sequence[int]:
+        """Rows and columns of the images, () where the network takes any."""
+        return getattr(self.segmenter, "image_size", ())
+
     def setup(self) -> None:
         """Puts the CRF beside the parts of the network, whose paths stay."""
         nn.share_scope(self, self.segmenter)
@@ -125,20 +136,66 @@ class GridCrf(nn.Module):
         z = enlarge.to_size(z, images.shape[1:3], corners)[..., 0]
         beta, tau = self.crf()
         gammas = jnp.asarray(self.gammas, beta.dtype)
-        precision = crf_grid.from_weights(
+        precision = grid_precision.from_weights(
             *grid_weights.from_images(images, beta, gammas)
         )
-        mean = crf.map_estimate(precision, z)
+        mean = gaussian.map_estimate(precision, z)
         if not self.has_deviations:
             return mean[..., None]
         has_key = train and self.has_rng("dropout")
         key = self.make_rng("dropout") if has_key else jax.random.key(0)
-        sampled = crf_grid_estimates.estimated(
+        sampled = grid_estimates.estimated(
             lax.stop_gradient(precision),
             key,
             probes=_TRAIN_PROBES if train else self.probes,
         )
-        return jnp.stack([mean, crf.deviations(sampled, tau)], -1)
+        return jnp.stack([mean, gaussian.deviations(sampled, tau)], -1)
+
+
+def on(
+    network: nn.Module, name: str, num_classes: int, options: Mapping[str, Any]
+) -> GridCrf:
+    """Returns a network with the CRF of a name as its last layer.
+
+    Args:
+        network: what gives the numbers.
+        name: of `NAMES`.
+        num_classes: how many it gives for each pixel.
+        options: by the names of `OPTIONS`.
+
+    Returns:
+        The Linen module.
+
+    Raises:
+        UserError: more than one number for each pixel, or options that it refuses.
+    """
+    if num_classes != 1:
+        raise errors.UserError(
+            f'crf="{name}" joins one number for each pixel, such as a depth; this '
+            f"network gives {num_classes}. Pass num_classes=1, or for labels "
+            'crf="lattice".'
+        )
+    if isinstance(options.get("gammas"), list):
+        options = {**options, "gammas": tuple(options["gammas"])}
+    return GridCrf(network, name == "grid_calibrated", **options)
+
+
+def check_unused(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options of the CRF on pixels where another one is chosen, or none.
+
+    Args:
+        name: of what was chosen.
+        options: by the names of `OPTIONS`.
+
+    Raises:
+        UserError: one of them has not the value that it has by itself.
+    """
+    for option, value in options.items():
+        if value != getattr(GridCrf, option):
+            raise errors.UserError(
+                f'{option} is an option of crf="grid", this network has crf="{name}". '
+                f"Choose that CRF, or leave {option} out."
+            )
 
 
 class _Strengths(nn.Module):

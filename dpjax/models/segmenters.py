@@ -25,8 +25,6 @@ from dpjax.models import (
 )
 
 Crf = Literal["none", "lattice", "exact", "window", "grid", "grid_calibrated"]
-# Those that join numbers for each pixel instead of labels.
-GRID_CRFS = ("grid", "grid_calibrated")
 
 _FCN32S = functools.partial(fcn.PyramidFCN, finest=32)
 _FCN16S = functools.partial(fcn.PyramidFCN, finest=16)
@@ -166,8 +164,6 @@ def build(
         UserError: options that a part refuses.
     """
     of_grid = {name: options.pop(name) for name in grid_crf.OPTIONS if name in options}
-    if crf not in GRID_CRFS:
-        _check_unused(crf, of_grid)
     if crf != "none":
         network = build(
             decoder,
@@ -179,12 +175,12 @@ def build(
             max_over_scales=max_over_scales,
             **options,
         )
-        if crf not in GRID_CRFS:
-            return crf_rnn.CrfRnn(network, method=crf)
-        _check_grid(crf, num_classes, max_over_scales)
-        if isinstance(of_grid.get("gammas"), list):
-            of_grid["gammas"] = tuple(of_grid["gammas"])
-        return grid_crf.GridCrf(network, crf == "grid_calibrated", **of_grid)
+        if crf in grid_crf.NAMES:
+            _check_is_one(crf, max_over_scales)
+            return grid_crf.on(network, crf, num_classes, of_grid)
+        grid_crf.check_unused(crf, of_grid)
+        return crf_rnn.CrfRnn(network, method=crf)
+    grid_crf.check_unused(crf, of_grid)
     _check_factors("input_scales", input_scales, "(1.2, 0.6)")
     _check_factors("max_over_scales", max_over_scales, "(1.0, 0.75, 0.5)")
     kind = backbones.BUILDERS[backbone]
@@ -207,22 +203,7 @@ def build(
     )
 
 
-def _check_unused(crf: str, of_grid: Mapping[str, Any]) -> None:
-    for name, value in of_grid.items():
-        if value != getattr(grid_crf.GridCrf, name):
-            raise errors.UserError(
-                f'{name} is an option of crf="grid", this network has crf="{crf}". '
-                f"Choose that CRF, or leave {name} out."
-            )
-
-
-def _check_grid(crf: str, num_classes: int, max_over_scales: Sequence[float]) -> None:
-    if num_classes != 1:
-        raise errors.UserError(
-            f'crf="{crf}" joins one number for each pixel, such as a depth; this '
-            f"network gives {num_classes}. Pass num_classes=1, or for labels "
-            'crf="lattice".'
-        )
+def _check_is_one(crf: str, max_over_scales: Sequence[float]) -> None:
     if len(max_over_scales) > 1:
         raise errors.UserError(
             f'crf="{crf}" wants one map; max_over_scales={tuple(max_over_scales)} '

@@ -259,6 +259,7 @@ def _options(
                 f"backbone of {name}", backbone, backbones.BUILDERS
             )
         found += _parameters(decoder) + _parameters(backbones.BUILDERS[backbone])
+    if name in decoders or name in depth_networks.FIXED_SIZE:
         own = _parameters(grid_crf.GridCrf)
         found += [p for p in own if p.name in grid_crf.OPTIONS]
     preset = getattr(build, "keywords", {})

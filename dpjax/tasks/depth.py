@@ -18,7 +18,7 @@ from jax import lax
 from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
-from dpjax.models import segmenters, zoo
+from dpjax.models import grid_crf, zoo
 from dpjax.ops import enlarge
 from dpjax.tasks import answer, depth_protocols, photographs, task
 from dpjax.viz import depth_maps
@@ -99,11 +99,6 @@ class Depth(task.Task):
     has_edges: bool = False
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         self._check_model(experiment.model)
         _check_strengths(experiment)
@@ -142,9 +137,6 @@ class Depth(task.Task):
     def check_trained(self, trained: task.Task) -> None:
         """Raises if weights that were trained for a task cannot be scored by this one.
 
-        Args:
-            trained: the task on the card of the weights.
-
         Raises:
             UserError: a task of another kind, or numbers of another unit.
         """
@@ -160,12 +152,6 @@ class Depth(task.Task):
 
     def with_records(self, opened: Sequence[sources.Source]) -> "Depth":
         """Returns this task.
-
-        Args:
-            opened: the records that are trained on and scored, or scored only.
-
-        Returns:
-            The task itself.
 
         Raises:
             DataError: records without depth.
@@ -194,7 +180,7 @@ class Depth(task.Task):
                 "Depth is one number for every pixel, the network gives "
                 f"{options['num_classes']}. Pass --model.options.num-classes 1."
             )
-        crf, known = options.get("crf", "none"), ("none", *segmenters.GRID_CRFS)
+        crf, known = options.get("crf", "none"), ("none", *grid_crf.NAMES)
         if crf not in known:
             raise errors.UserError(
                 f"A depth has no labels, which the CRF {crf!r} joins. Choose one of "
@@ -204,15 +190,7 @@ class Depth(task.Task):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
-
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
-        Returns:
-            image, depth, has_depth, valid, position.
-        """
+        """Returns shapes and types of image, depth, has_depth, valid, position."""
         return photographs.batch_spec(
             data, batch_size, depth=jnp.float32, has_depth=jnp.bool_
         )
@@ -225,8 +203,6 @@ class Depth(task.Task):
         Args:
             record: `image` uint8 [h, w, 3] and `depth` float32 [h', w'], metres, 0
                 where there is none.
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             `image` uint8 [*crop, 3], `depth` float32 [*crop], `has_depth` bool [*crop].
@@ -246,16 +222,7 @@ class Depth(task.Task):
     def inputs(
         self, batch: task.Batch, keys: jax.Array, data: config.Data
     ) -> tuple[Any, task.Batch]:
-        """Returns images with random colours.
-
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
-
-        Returns:
-            float32 [b, h, w, 3] in [0, 1], and the batch.
-        """
+        """Returns images with random colours, in [0, 1], and the batch."""
         return photographs.coloured(batch["image"], keys, self.jitter), batch
 
     def loss_terms(
@@ -269,7 +236,6 @@ class Depth(task.Task):
         Args:
             outputs: numbers of `unit`, float32 [b, h', w', 1]; [b, h', w', 2] with the
                 standard deviation.
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "log_error" as (sum [b], count [b]).
@@ -299,8 +265,6 @@ class Depth(task.Task):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [h', w', 3].
@@ -339,10 +303,6 @@ class Depth(task.Task):
 
         Args:
             record: the image, with its `depth`.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            protocol: one of `protocols`.
 
         Returns:
             rel, rms and delta1 of this image, unless it has no valid depth, and
@@ -390,9 +350,6 @@ class Depth(task.Task):
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the scores of a set under the protocol of the evaluation.
 
-        Args:
-            rows: what `score` gave.
-
         Returns:
             Every metric as NAME_image, the mean over images, and NAME_pooled, over all
             pixels at once; and how many images count.
@@ -401,9 +358,6 @@ class Depth(task.Task):
 
     def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
         """Returns every score under every protocol, with confidence intervals.
-
-        Args:
-            rows: what `score` gave.
 
         Returns:
             "protocols": one line for each protocol and score.
@@ -426,19 +380,7 @@ class Depth(task.Task):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns image, true depth, predicted depth, error and deviation.
-
-        Args:
-            record: the image.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            row: what `score` gave.
-            protocol: one of `protocols`.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns image, true depth, predicted depth, error and deviation."""
         found, truth = self.predicted(given, output), _truth(record)
         rules = depth_protocols.PROTOCOLS[protocol]
         spread = found.deviation
@@ -462,17 +404,13 @@ class Depth(task.Task):
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its depth is read.
 
-        Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
-            options: none are known.
-
         Returns:
             One view, and the function that gives depth as colours with a bar in metres,
             "depth" float32 [h, w] in metres, and "deviation", metres, where the network
             has one.
 
         Raises:
-            UserError: an option.
+            UserError: an option; none are known.
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from dpjax.data import crop_window
-from dpjax.ops import enlarge, meanfield
+from dpjax.ops import enlarge
+from dpjax.ops.meanfield import dense_crf
 from dpjax.tasks import shifted_views
 
 _LEAST_LOG = -20.0  # RefineNet's code, where log-probabilities are enlarged
@@ -40,7 +41,7 @@ class Protocol:
         slides: whether the network sees windows that overlap by a third, instead of
             the image; there is one scale then.
         crf: kernels of a dense CRF that has the last word, a name of
-            `meanfield.PUBLISHED`; "" for none.
+            `dense_crf.PUBLISHED`; "" for none.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -160,7 +161,7 @@ def _mean_of_logs(
 
 @functools.partial(jax.jit, static_argnames="kernels")
 def _refined(scores: jax.Array, images: jax.Array, kernels: str) -> jax.Array:
-    return meanfield.refine(scores, images, meanfield.PUBLISHED[kernels])
+    return dense_crf.refine(scores, images, dense_crf.PUBLISHED[kernels])
 
 
 def _places(shape: Sequence[int], window: int) -> list[tuple[slice, slice]]:

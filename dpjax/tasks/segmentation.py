@@ -74,11 +74,6 @@ class Segmentation(class_names.NamingTask):
     absent: metrics.Absent = "union"
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         model = experiment.model
         if model.name not in zoo.list_segmenters():
@@ -126,15 +121,7 @@ class Segmentation(class_names.NamingTask):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
-
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
-        Returns:
-            image, labels, has_label, valid, position.
-        """
+        """Returns shapes and types of image, labels, has_label, valid, position."""
         return photographs.batch_spec(
             data, batch_size, labels=jnp.uint8, has_label=jnp.bool_
         )
@@ -146,8 +133,6 @@ class Segmentation(class_names.NamingTask):
 
         Args:
             record: `image` uint8 [h, w, 3] and `labels` uint8 [h, w].
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             `image` uint8 [*crop, 3], `labels` uint8 [*crop], `has_label` bool [*crop].
@@ -175,16 +160,7 @@ class Segmentation(class_names.NamingTask):
     def inputs(
         self, batch: task.Batch, keys: jax.Array, data: config.Data
     ) -> tuple[jax.Array, task.Batch]:
-        """Returns images with random colours.
-
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
-
-        Returns:
-            float32 [b, h, w, 3] in [0, 1], and the batch.
-        """
+        """Returns images with random colours, in [0, 1], and the batch."""
         return photographs.coloured(batch["image"], keys, self.jitter), batch
 
     def loss_terms(
@@ -199,7 +175,6 @@ class Segmentation(class_names.NamingTask):
         Args:
             outputs: scores, float32 [b, h', w', k]; or several maps of them, each of
                 its own size, the last of which is the network's answer.
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "accuracy" as (sum [b], count [b]), counted on the last map.
@@ -249,8 +224,6 @@ class Segmentation(class_names.NamingTask):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [h', w', 3] each.
@@ -270,10 +243,7 @@ class Segmentation(class_names.NamingTask):
 
         Args:
             record: the image, with its `labels`.
-            condition: there is only one.
-            given: what the network saw.
             output: its scores for each view.
-            protocol: one of `protocols`.
 
         Returns:
             miou and pixel_accuracy of this image; what adds up over images: `pixels`,
@@ -299,9 +269,6 @@ class Segmentation(class_names.NamingTask):
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the scores of a set, percent.
 
-        Args:
-            rows: what `score` gave.
-
         Returns:
             miou, pixel_accuracy, mean_accuracy and fwiou of the confusions of all
             pixels; boundary_f, the mean over classes of their mean over images.
@@ -316,9 +283,6 @@ class Segmentation(class_names.NamingTask):
 
     def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
         """Returns the score of each class, and what is taken for what.
-
-        Args:
-            rows: what `score` gave.
 
         Returns:
             "classes" in their order and "confusions", the most frequent first.
@@ -355,19 +319,7 @@ class Segmentation(class_names.NamingTask):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns image, truth and result side by side, and where they differ.
-
-        Args:
-            record: the image.
-            condition: there is only one.
-            given: what the network saw.
-            output: its scores for each view.
-            row: what `score` gave.
-            protocol: one of `protocols`.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns image, truth and result side by side, and where they differ."""
         image, truth = record["image"], record["labels"]
         valid = truth != label_files.IGNORE
         told = self._told(image, output, protocol)
@@ -395,16 +347,12 @@ class Segmentation(class_names.NamingTask):
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its scores are read.
 
-        Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
-            options: none are known.
-
         Returns:
             One view, float32 [h, w, 3], and the function that gives the photograph
             under the colours of the classes with a legend, and "labels", uint8 [h, w].
 
         Raises:
-            UserError: an option.
+            UserError: an option; none are known.
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)

@@ -17,7 +17,7 @@ from dpjax.data import crop_window, depth_files
 from dpjax.data.superpixels import back_projection as projections
 from dpjax.data.superpixels import cache, front_end, graph, targets
 from dpjax.models import zoo
-from dpjax.ops import crf, crf_dense
+from dpjax.ops.crf import dense_precision, gaussian
 from dpjax.tasks import depth, task
 
 # What a network takes besides the image, and the type of its batches.
@@ -48,11 +48,6 @@ class SuperpixelDepth(depth.Depth):
     depth_range: tuple[float, float] = (0.5, 10.0)
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         crop = tuple(experiment.data.crop)
         rules = (
@@ -97,10 +92,6 @@ class SuperpixelDepth(depth.Depth):
     ) -> dict[str, jax.ShapeDtypeStruct]:
         """Returns shapes and types of a training batch.
 
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
         Returns:
             image, what `Dcnf.example_inputs` says of superpixels, log_depth and
             labelled of each, valid, position.
@@ -132,8 +123,6 @@ class SuperpixelDepth(depth.Depth):
         Args:
             record: `image` uint8 [h, w, 3] and `depth` float32 [h', w'], metres, 0
                 where there is none.
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             What `batch_spec` says of one example.
@@ -169,11 +158,6 @@ class SuperpixelDepth(depth.Depth):
     ) -> tuple[dict[str, jax.Array], task.Batch]:
         """Returns images with random colours, and their superpixels.
 
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
-
         Returns:
             What `Dcnf.example_inputs` says, and the batch.
         """
@@ -187,7 +171,6 @@ class SuperpixelDepth(depth.Depth):
 
         Args:
             outputs: what `Dcnf` gave.
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "log_error", the mean error of logarithms of the answer, as
@@ -198,13 +181,13 @@ class SuperpixelDepth(depth.Depth):
         y = jnp.where(known, (batch["log_depth"] - low) / span, 0)
         count = known.sum(1).astype(jnp.float32)
         if "edge_weights" in outputs:
-            precision = crf_dense.from_edges(
+            precision = dense_precision.from_edges(
                 batch["edges"],
                 outputs["edge_weights"],
                 known.shape[1],
                 valid=batch["region_valid"],
             )
-            loss = crf.negative_log_likelihood(
+            loss = gaussian.negative_log_likelihood(
                 precision, y, outputs["unary"], labelled=known, tau=outputs["tau"]
             )
         else:
@@ -219,8 +202,6 @@ class SuperpixelDepth(depth.Depth):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             What `Dcnf.example_inputs` says of one example.

@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from dpjax import errors
 from dpjax.models import crf_rnn, multi_scale, segmenter
-from dpjax.ops import meanfield
+from dpjax.ops.meanfield import dense_crf
 
 CLASSES = 3
 # Compiling is nearly all of the work.
@@ -106,10 +106,10 @@ def test_the_network_keeps_the_paths_that_it_has_without(images):
 def test_fresh_parameters_are_the_published_crf(variables, images, train, iterations):
     module = network(method="exact")
     got = scores_of(module, variables, images, train)
-    want = meanfield.infer(
+    want = dense_crf.infer(
         inner_scores(module, variables, images),
         images,
-        meanfield.PUBLISHED["crf_rnn"],
+        dense_crf.PUBLISHED["crf_rnn"],
         iterations=iterations,
         normalisation="after",
         method="exact",
@@ -190,7 +190,7 @@ def test_the_last_of_several_maps_is_refined(variables, images):
 
 
 def test_kernels_and_method_can_be_chosen(variables, images):
-    wide = dataclasses.replace(meanfield.PUBLISHED["crf_rnn"], theta_beta=30.0)
+    wide = dataclasses.replace(dense_crf.PUBLISHED["crf_rnn"], theta_beta=30.0)
     usual, other, near = (
         scores_of(network(**options), variables, images)
         for options in ({}, {"kernels": wide}, {"method": "window"})

@@ -12,8 +12,9 @@ from scipy.sparse import linalg
 
 from dpjax import errors
 from dpjax.inference import windows
-from dpjax.models import grid_crf, segmenter, zoo
+from dpjax.models import depth_networks, grid_crf, segmenter, zoo
 from dpjax.tasks import depth
+from tests import peers
 
 SIZE = (14, 19)
 # Compiling is nearly all of the work.
@@ -308,6 +309,63 @@ def test_the_zoo_builds_it_on_any_network_of_one_number():
         hash(module)  # compiled programs are kept by it
         assert zoo.list_options(name)["pairwise"] == "softplus"
     assert not zoo.create_module(name, num_classes=1, crf="grid").has_deviations
+
+
+def test_a_network_for_one_size_is_joined_there(images):
+    """Its numbers are few, and stand for the image as they do without a CRF."""
+    size, options = (64, 72), {"widths": (4, 5, 6, 7, 8), "fc_width": 9}
+    options |= {"image_size": size, "fine_widths": (6, 5)}
+    image = np.kron(images[:1], np.ones((1, 5, 4, 1), np.float32))
+    image = image[:, : size[0], : size[1]]
+    module = zoo.create_module(
+        "eigen2014", crf="grid", pairwise="projected", gammas=[1.0, 20.0], **options
+    )
+    assert zoo.example_input(module).shape == (1, *size, 3)
+    variables = peers.random_variables(module)
+    beta = np.array([0.5, 20.0], np.float32)
+    variables["params"]["crf"] = {"beta": beta}
+    found = output(module, variables, image)
+    assert found.shape == (1, *size, 1)
+    plain = zoo.create_module("eigen2014", **options)
+    below = {k: v for k, v in variables["params"].items() if k != "crf"}
+    few = output(plain, {"params": below}, image)[..., 0]
+    assert few.shape == (1, 14, 16)
+    for picture, said, got in zip(image, few, found[..., 0], strict=True):
+        z = said.astype(np.float64)
+        for axis, length in enumerate(size):
+            place = (np.arange(length) + 0.5) * z.shape[axis] / length - 0.5
+            place = place.clip(0, z.shape[axis] - 1)
+            weight = 1 - np.abs(place[:, None] - np.arange(z.shape[axis]))
+            z = np.moveaxis(np.tensordot(weight.clip(0), z, (1, axis)), 0, axis)
+        a = matrix(picture, beta, (1.0, 20.0))
+        want = linalg.spsolve(a, z.ravel()).reshape(size)
+        np.testing.assert_allclose(got, want, atol=2e-4 * np.abs(z).max())
+        assert np.abs(want - z).max() > 0.05 * np.ptp(z)
+
+
+def test_a_network_for_one_size_refuses_others_below_a_crf(images):
+    module = zoo.create_module("eigen_fergus2015_vgg16", crf="grid_calibrated")
+    assert module.has_deviations
+    assert tuple(module.image_size) == (228, 304)
+    with pytest.raises(errors.UserError, match="228 rows and 304 columns"):
+        jax.eval_shape(module.init, jax.random.key(0), images)
+    assert tuple(network().image_size) == ()
+
+
+@pytest.mark.parametrize("name", sorted(depth_networks.FIXED_SIZE))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crf": "grid", "num_classes": 2}, "network gives 2. Pass num_classes=1"),
+        ({"crf": "lattice"}, "Unknown crf"),
+        ({"crf": "grid", "gammas": ()}, "one of gammas or several"),
+        ({"gammas": (1.0,)}, 'gammas is an option of crf="grid"'),
+    ],
+)
+def test_a_network_for_one_size_explains_what_it_cannot_have(name, options, message):
+    assert {"crf", *grid_crf.OPTIONS} <= set(zoo.list_options(name))
+    with pytest.raises(errors.UserError, match=message):
+        zoo.create_module(name, **options)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpjax.ops import meanfield
+from dpjax.ops.meanfield import dense_crf
 from dpjax.tasks import pixel_protocols
 
 PROTOCOLS = pixel_protocols.PROTOCOLS
@@ -112,9 +112,9 @@ def test_a_crf_refines_what_all_sizes_say_together(name):
     else:
         whole = [_softmax(_linear(x, (24, 30))) for x in turned]
         scores = np.log(np.mean(whole, 0))
-    kernels = meanfield.PUBLISHED["deeplab_v2_resnet101"]
+    kernels = dense_crf.PUBLISHED["deeplab_v2_resnet101"]
     scores = scores[None].astype(np.float32)
-    want = np.asarray(meanfield.refine(scores, image[None], kernels))[0].argmax(-1)
+    want = np.asarray(dense_crf.refine(scores, image[None], kernels))[0].argmax(-1)
     told = rules.labels(image, outputs, 512, "half_pixel")
     assert (told == want).mean() > 0.995
     assert (told != plain.labels(image, outputs, 512, "half_pixel")).mean() > 0.02

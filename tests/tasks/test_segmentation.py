@@ -11,7 +11,8 @@ from dpjax import config, errors
 from dpjax.data import label_crop, label_files, records, sources
 from dpjax.losses import segmentation as losses
 from dpjax.metrics import segmentation as metrics
-from dpjax.ops import enlarge, meanfield
+from dpjax.ops import enlarge
+from dpjax.ops.meanfield import dense_crf
 from dpjax.tasks import pixel_protocols, restoration, segmentation
 from dpjax.viz import palettes
 
@@ -324,12 +325,12 @@ def test_the_crf_has_the_last_word_with_the_constants_of_deeplab_v2(photo):
     image = photo[40:64, 60:92]
     scores = scores_of(image.shape[:2])
     told = pixel_protocols.PROTOCOLS["crf"].labels(image, [scores], 512, "half_pixel")
-    kernels = meanfield.Kernels(67, 3, 1, 4, 3)
-    refined = meanfield.refine(scores[None], image[None], kernels, iterations=10)[0]
+    kernels = dense_crf.Kernels(67, 3, 1, 4, 3)
+    refined = dense_crf.refine(scores[None], image[None], kernels, iterations=10)[0]
     assert np.array_equal(told, np.argmax(refined, -1))
-    others = [meanfield.Kernels(*k) for k in ((160, 3, 3, 5, 3), (65, 3, 2, 4, 2))]
+    others = [dense_crf.Kernels(*k) for k in ((160, 3, 3, 5, 3), (65, 3, 2, 4, 2))]
     for other in others:  # or the test could not tell them apart
-        refined = meanfield.refine(scores[None], image[None], other)[0]
+        refined = dense_crf.refine(scores[None], image[None], other)[0]
         assert (told != np.argmax(refined, -1)).mean() > 0.02
 
 

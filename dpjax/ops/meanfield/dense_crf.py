@@ -39,7 +39,7 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import (
+from dpjax.ops.meanfield import (
     gaussian_axes,
     gaussian_lattice,
     gaussian_tiles,
@@ -245,7 +245,7 @@ def _check(scores, images, kernels, iterations, normalisation, method, compatibi
     widths = (kernels.theta_alpha, kernels.theta_beta, kernels.theta_gamma)
     if not min(widths) > 0:
         raise errors.UserError(
-            f"The kernels want positive widths, got {widths}. See meanfield.PUBLISHED."
+            f"The kernels want positive widths, got {widths}. See dense_crf.PUBLISHED."
         )
     if iterations < 0:
         raise errors.UserError(

@@ -7,7 +7,7 @@ import jax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import grid_graph
+from dpjax.ops.crf import grid_graph
 
 
 def from_images(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from dpjax.ops import crf, crf_dense, crf_grid, crf_grid_estimates
+from dpjax.ops.crf import dense_precision, gaussian, grid_estimates, grid_precision
 
 BATCH, HEIGHT, WIDTH = 2, 13, 11
 # Compiling is nearly all of the work.
@@ -44,11 +44,13 @@ def on_graph(given):
     )
     weights = jnp.concatenate([flat(given["right"]), flat(given["down"])], -1)
     valid = flat(given["valid"])
-    return crf_dense.from_edges(edges, weights, place.size, valid=valid)
+    return dense_precision.from_edges(edges, weights, place.size, valid=valid)
 
 
 def on_grid(given):
-    return crf_grid.from_weights(given["right"], given["down"], valid=given["valid"])
+    return grid_precision.from_weights(
+        given["right"], given["down"], valid=given["valid"]
+    )
 
 
 def double(function, *given):
@@ -65,7 +67,7 @@ def test_likelihoods_and_their_slopes_agree(problem, missing, tau):
         given = {**problem, **parts}
         labelled = shaped(given["labelled"]) if missing else None
         maps = shaped(given["y"]), shaped(given["z"])
-        return crf.negative_log_likelihood(
+        return gaussian.negative_log_likelihood(
             precision_of(given), *maps, labelled=labelled, tau=tau
         ).sum()
 
@@ -84,8 +86,8 @@ def test_likelihoods_and_their_slopes_agree(problem, missing, tau):
 
 def test_values_and_deviations_agree(problem):
     def all_of_it(precision, y, z):
-        maps = crf.map_estimate(precision, z), crf.deviations(precision, 2.0)
-        numbers = crf.energy(precision, y, z), crf.best_tau(precision, y, z)
+        maps = gaussian.map_estimate(precision, z), gaussian.deviations(precision, 2.0)
+        numbers = gaussian.energy(precision, y, z), gaussian.best_tau(precision, y, z)
         return *maps, *numbers
 
     want = double(
@@ -105,13 +107,13 @@ def test_estimates_take_the_place_of_what_is_exact(problem):
         given = {**given, **weights}
         maps = [given[name] for name in ("y", "z", "labelled")]
         if estimates:
-            precision = crf_grid_estimates.estimated(
+            precision = grid_estimates.estimated(
                 on_grid(given), jax.random.key(0), probes=64, steps=20
             )
         else:
             precision, maps = on_graph(given), [flat(x) for x in maps]
         y, z, labelled = maps
-        return crf.negative_log_likelihood(
+        return gaussian.negative_log_likelihood(
             precision, y, z, labelled=labelled, tau=0.3
         ).sum()
 

@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-from dpjax.ops import grid_graph
+from dpjax.ops.crf import grid_graph
 
 _SMALLEST = 128  # pixels of the coarsest grid at most, whose matrix is inverted
 _SWEEPS = 3  # Chebyshev steps before and after each coarser grid
@@ -34,7 +34,7 @@ def solve(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns A^-1 b of one image, and how many iterations it took.
 
-    Not differentiable; see `crf_grid`.
+    Not differentiable; see `grid_precision`.
 
     Args:
         grid: A, positive definite.

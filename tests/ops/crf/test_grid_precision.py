@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from dpjax import errors
-from dpjax.ops import crf_grid, grid_weights
+from dpjax.ops.crf import grid_precision, grid_weights
 
 # The last has coarser grids; the others are solved by the coarsest alone.
 SIZES = [(1, 1), (1, 9), (7, 1), (13, 22)]
@@ -80,12 +80,12 @@ def double(function):
 
 
 def solved(right, down, b, unary=None, **options):
-    precision = crf_grid.from_weights(right, down, unary=unary)
+    precision = grid_precision.from_weights(right, down, unary=unary)
     return precision.solve(b, **{"tolerance": 1e-13, **options})
 
 
 def counted(right, down, b, **options):
-    return crf_grid.from_weights(right, down).solve_and_count(b, **options)
+    return grid_precision.from_weights(right, down).solve_and_count(b, **options)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -96,7 +96,7 @@ def test_everything_is_that_of_the_dense_matrix(size):
     a = dense_matrix(right, down, unary)
 
     def all_of_it(right, down, unary, x):
-        p = crf_grid.from_weights(right, down, unary=unary)
+        p = grid_precision.from_weights(right, down, unary=unary)
         solution = p.solve(x, tolerance=1e-13)
         rest = p.log_determinant(), p.inverse_diagonal()
         return p.times(x), solution, p.quadratic(x), *rest
@@ -114,7 +114,7 @@ def test_everything_is_that_of_the_dense_matrix(size):
 
 def test_the_elimination_takes_lines_along_the_shorter_side():
     determinant = double(
-        lambda *weights: crf_grid.from_weights(*weights).log_determinant()
+        lambda *weights: grid_precision.from_weights(*weights).log_determinant()
     )
     for size in ((4, 9), (9, 4), (5, 5)):
         right, down = random_weights(size)
@@ -131,7 +131,7 @@ def test_single_precision_is_as_near_as_sparse_elimination_at_full_size():
     @jax.jit
     def smooth(image, depth, beta, gamma):
         weights = grid_weights.from_images(image, beta, gamma)
-        precision = crf_grid.from_weights(*weights)
+        precision = grid_precision.from_weights(*weights)
         return weights, *precision.solve_and_count(depth)
 
     for beta, gamma, most in ((1, 10, 6), (100, 10, 20), (1000, 10, 32), (100, 50, 25)):
@@ -192,7 +192,7 @@ def test_slopes_are_quotients_of_differences(what):
     unary, pull = np.exp(random_maps(*size)), random_maps(*size, seed=8)
 
     def value(right, down, unary):
-        precision = crf_grid.from_weights(right, down, unary=unary)
+        precision = grid_precision.from_weights(right, down, unary=unary)
         if what == "solve":
             return (pull * precision.solve(pull**2, tolerance=1e-14)).sum()
         found = getattr(precision, what)()
@@ -214,7 +214,7 @@ def test_a_batch_is_its_images_one_by_one():
     b = random_maps(*batch, *size)
 
     def all_of_it(right, down, b):
-        p = crf_grid.from_weights(right, down)
+        p = grid_precision.from_weights(right, down)
         rest = p.times(b), p.quadratic(b), p.log_determinant(), p.inverse_diagonal()
         return *p.solve_and_count(b), *rest
 
@@ -253,7 +253,7 @@ def test_padding_changes_nothing():
     valid[:5, :7] = True
 
     def all_of_it(right, down, b, valid):
-        p = crf_grid.from_weights(right, down, valid=valid)
+        p = grid_precision.from_weights(right, down, valid=valid)
         return p.solve(b, tolerance=1e-13), p.inverse_diagonal(), p.log_determinant()
 
     padded = double(all_of_it)(right, down, np.where(valid, b, 0), valid)
@@ -275,7 +275,7 @@ def test_holes_are_filled_from_what_surrounds_them():
     z = np.where(is_known, random_maps(*size), np.nan)
 
     def fill(right, down, unary, z):
-        precision = crf_grid.from_weights(right, down, unary=unary)
+        precision = grid_precision.from_weights(right, down, unary=unary)
         return precision.mean(z, tolerance=1e-13)
 
     found = double(fill)(right, down, unary, z)
@@ -302,7 +302,7 @@ def test_known_pixels_are_the_ground_of_the_others():
     want = m @ a @ m + np.diag(1 - nodes.ravel())
 
     def restricted(right, down, unary, x, nodes):
-        p = crf_grid.from_weights(right, down, unary=unary).restricted(nodes)
+        p = grid_precision.from_weights(right, down, unary=unary).restricted(nodes)
         return p.times(x), p.solve(x, tolerance=1e-13), p.log_determinant()
 
     times, solution, determinant = double(restricted)(right, down, unary, x, nodes)
@@ -318,7 +318,7 @@ def test_without_weights_a_is_the_unit_matrix():
 
     @single
     def all_of_it(right, down, b):
-        p = crf_grid.from_weights(right, down)
+        p = grid_precision.from_weights(right, down)
         rest = p.times(b), p.log_determinant(), p.inverse_diagonal()
         return *p.solve_and_count(b), p.solve_and_count(0 * b), *rest
 
@@ -345,7 +345,7 @@ def test_rows_of_the_inverse_are_averages():
 def test_half_precision_is_computed_in_single():
     right, down = (jnp.asarray(x, jnp.bfloat16) for x in random_weights((9, 8)))
     b = jnp.asarray(random_maps(9, 8), jnp.bfloat16)
-    precision = crf_grid.from_weights(right, down)
+    precision = grid_precision.from_weights(right, down)
     assert precision.dtype == jnp.float32
     found = precision.solve(b, tolerance=1e-6)
     assert found.dtype == jnp.float32
@@ -386,16 +386,16 @@ def test_what_is_not_finite_is_not_hidden():
 def test_wrong_shapes_are_refused():
     right, down = np.ones((5, 3)), np.ones((4, 4))
     with pytest.raises(errors.UserError, match=r"got \[5, 3\] and \[5, 4\]"):
-        crf_grid.from_weights(right, np.ones((5, 4)))
+        grid_precision.from_weights(right, np.ones((5, 4)))
     with pytest.raises(errors.UserError, match=r"got \[3\] and \[4, 4\]"):
-        crf_grid.from_weights(np.ones(3), down)
+        grid_precision.from_weights(np.ones(3), down)
     with pytest.raises(errors.UserError, match=r"got \[2, 5, 3\] and \[4, 4\]"):
-        crf_grid.from_weights(np.ones((2, 5, 3)), down)
+        grid_precision.from_weights(np.ones((2, 5, 3)), down)
     with pytest.raises(errors.UserError, match=r"wants unary \[5, 4\], got \[4, 5\]"):
-        crf_grid.from_weights(right, down, unary=np.ones((4, 5)))
+        grid_precision.from_weights(right, down, unary=np.ones((4, 5)))
     with pytest.raises(errors.UserError, match="wants valid"):
-        crf_grid.from_weights(right, down, valid=np.ones((4, 5), bool))
-    precision = crf_grid.from_weights(right, down)
+        grid_precision.from_weights(right, down, valid=np.ones((4, 5), bool))
+    precision = grid_precision.from_weights(right, down)
     for method in ("times", "solve", "mean", "quadratic", "restricted"):
         with pytest.raises(errors.UserError, match=r"\[5, 4\], as its pixels are"):
             getattr(precision, method)(np.ones((2, 5, 4)))

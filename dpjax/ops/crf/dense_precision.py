@@ -25,12 +25,13 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import cholesky, crf, images_in_turns
+from dpjax.ops import images_in_turns
+from dpjax.ops.crf import cholesky, gaussian
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class DensePrecision(crf.Precision):
+class DensePrecision(gaussian.Precision):
     """Precision of graphs with n nodes and e edges each; made by `from_edges`.
 
     Attributes:
@@ -119,7 +120,7 @@ def from_edges(
             padding, to themselves or out of range count as padding.
         weights: R of each edge, 0 for padding, [..., e].  They must be 0 or more, which
             compiled code cannot check: below, A may not be positive definite and
-            solutions and determinants are NaN.  See `crf.check_weights`.
+            solutions and determinants are NaN.  See `gaussian.check_weights`.
         nodes: n, with padding.
         valid: False for nodes that are padding, bool [..., n]; None has no padding.
 

@@ -12,15 +12,15 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
-from dpjax.ops import (
+from dpjax.ops.meanfield import (
+    dense_crf,
     gaussian_axes,
     gaussian_lattice,
     gaussian_tiles,
     gaussian_window,
-    meanfield,
 )
 
-KERNELS = meanfield.PUBLISHED
+KERNELS = dense_crf.PUBLISHED
 METHODS = ("exact", "lattice", "window")
 CLASSES = 4
 # Compiling is nearly all of the work.
@@ -46,12 +46,12 @@ def test_the_published_kernels_are_those_of_the_literature():
     names += ("bilateral_weight", "spatial_weight")
     found = {
         kernels: tuple(getattr(value, name) for name in names)
-        for kernels, value in meanfield.PUBLISHED.items()
+        for kernels, value in dense_crf.PUBLISHED.items()
     }
     assert found == wanted
 
 
-@pytest.mark.parametrize("run", [meanfield.infer, meanfield.refine])
+@pytest.mark.parametrize("run", [dense_crf.infer, dense_crf.refine])
 def test_ten_symmetric_steps_are_usual(run):
     usual = inspect.signature(run).parameters
     assert usual["iterations"].default == 10
@@ -120,12 +120,12 @@ def crop(height=24, width=32, seed=0):
 
 
 def infer(scores, image, kernels, **options):
-    call = functools.partial(meanfield.infer, kernels=kernels, **options)
+    call = functools.partial(dense_crf.infer, kernels=kernels, **options)
     compiled = jax.jit(call, compiler_options=QUICKLY)
     return np.asarray(compiled(scores[None], image[None]))[0]
 
 
-@pytest.mark.parametrize("how", meanfield.Normalisation.__args__)
+@pytest.mark.parametrize("how", dense_crf.Normalisation.__args__)
 @pytest.mark.parametrize(
     "name", ["crf_rnn", "deeplab", "deeplab_v2_resnet101", "library_demo"]
 )
@@ -138,7 +138,7 @@ def test_exact_inference_is_the_sum_over_all_pairs(name, how):
     np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-@pytest.mark.parametrize("how", meanfield.Normalisation.__args__)
+@pytest.mark.parametrize("how", dense_crf.Normalisation.__args__)
 def test_only_rounding_is_left_however_often_it_is_repeated(how):
     """Undecided pixels magnify rounding, so ten iterations need float64 to compare."""
     scores, image = crop()
@@ -156,7 +156,7 @@ def test_matrices_mix_labels_as_written():
     scores, image = crop(17, 13, seed=1)
     rng = np.random.default_rng(2)
     mixes = [rng.normal(size=(CLASSES, CLASSES)) for _ in range(3)]
-    kernels = meanfield.Kernels(20, 8, 2, *mixes[:2])
+    kernels = dense_crf.Kernels(20, 8, 2, *mixes[:2])
     options = {"iterations": 3, "compatibility": mixes[2]}
     want = brute_force(scores, image, kernels, how="after", **options)
     got = infer(
@@ -262,7 +262,7 @@ def test_tiles_that_cannot_reach_each_other_are_left_out():
 @pytest.mark.parametrize("reach", [0, 2, 30])
 def test_windows_are_the_sums_without_what_is_outside(reach):
     _, image = crop(11, 14, seed=9)
-    features, places = features_of(image, meanfield.Kernels(10, 20, 1, 1, 1))
+    features, places = features_of(image, dense_crf.Kernels(10, 20, 1, 1, 1))
     values = np.random.default_rng(10).normal(size=(11, 14, 3))
     away = np.abs(places[:, None] - places[None]).max(-1)
     matrix = gaussian_matrix(features) * (away <= reach)
@@ -356,7 +356,7 @@ def test_images_of_a_batch_do_not_meet(method):
         np.stack(part) for part in zip(crop(9, 11, 19), crop(9, 11, 20), strict=True)
     )
     options = {"kernels": KERNELS["deeplab"], "method": method, "iterations": 3}
-    call = functools.partial(meanfield.infer, **options)
+    call = functools.partial(dense_crf.infer, **options)
     both = jax.jit(call, compiler_options=QUICKLY)(scores, images)
     alone = [infer(*pair, **options) for pair in zip(scores, images, strict=True)]
     np.testing.assert_allclose(both, alone, atol=1e-6)
@@ -397,7 +397,7 @@ def test_levels_fractions_and_grey_images_are_the_same_image():
     np.testing.assert_array_equal(one, three)
 
 
-@pytest.mark.parametrize("how", meanfield.Normalisation.__args__)
+@pytest.mark.parametrize("how", dense_crf.Normalisation.__args__)
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_are_the_slopes(method, how):
     scores, image = crop(9, 11, seed=22)
@@ -408,8 +408,8 @@ def test_gradients_are_the_slopes(method, how):
     with jax.enable_x64(True):
 
         def value(scores, mixes):
-            kernels = meanfield.Kernels(20, 8, 2, mixes[0], mixes[1])
-            q = meanfield.infer(
+            kernels = dense_crf.Kernels(20, 8, 2, mixes[0], mixes[1])
+            q = dense_crf.infer(
                 scores,
                 image[None] / 255.0,
                 kernels,
@@ -440,7 +440,7 @@ def test_the_gradient_never_stores_the_matrix():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
 
     def loss(scores, image):
-        q = meanfield.infer(scores, image, KERNELS["crf_rnn"], method="exact")
+        q = dense_crf.infer(scores, image, KERNELS["crf_rnn"], method="exact")
         return jnp.square(q).sum()
 
     compiled = jax.jit(jax.grad(loss)).lower(scores, image).compile()
@@ -454,9 +454,9 @@ def test_the_gradient_never_stores_the_matrix():
         ({"scores": (5, 6, 3)}, r"wants scores \[b, h, w, k\] and images"),
         ({"images": (1, 5, 7, 3)}, r"got \[1, 5, 6, 2\] and \[1, 5, 7, 3\]"),
         ({"images": (1, 5, 6, 4)}, "Resize one"),
-        ({"kernels": meanfield.Kernels(0, 3, 3, 1, 1)}, "positive widths"),
-        ({"kernels": meanfield.Kernels(9, 3, 3, np.ones((3, 3)), 1)}, "bilateral_w"),
-        ({"kernels": meanfield.Kernels(9, 3, 3, 1, np.ones(2))}, r"matrix \[2, 2\]"),
+        ({"kernels": dense_crf.Kernels(0, 3, 3, 1, 1)}, "positive widths"),
+        ({"kernels": dense_crf.Kernels(9, 3, 3, np.ones((3, 3)), 1)}, "bilateral_w"),
+        ({"kernels": dense_crf.Kernels(9, 3, 3, 1, np.ones(2))}, r"matrix \[2, 2\]"),
         ({"compatibility": np.ones((2, 3))}, "compatibility wants"),
         ({"iterations": -1}, "0 or more iterations"),
         ({"method": "lattise"}, "Did you mean lattice"),
@@ -468,4 +468,4 @@ def test_wrong_requests_are_explained(change, message):
     given |= {"kernels": KERNELS["deeplab"]} | change
     arrays = [jnp.zeros(given.pop(name)) for name in ("scores", "images")]
     with pytest.raises(errors.UserError, match=message):
-        meanfield.infer(*arrays, **given)
+        dense_crf.infer(*arrays, **given)

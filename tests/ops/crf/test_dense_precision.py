@@ -11,8 +11,8 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
 from dpjax import errors
-from dpjax.ops import crf, crf_dense
-from tests import gaussian
+from dpjax.ops.crf import dense_precision, gaussian
+from tests.ops.crf import textbook
 
 # Compiling is nearly all of the work.
 QUICKLY = {"xla_backend_optimization_level": 0}
@@ -22,7 +22,7 @@ STRENGTHS = [0.0, 0.1, 1, 10, 100, 1e3, 1e4]
 def problem(nodes, seed=0):
     """Smooth labels, and a network that sees them with noise; float32."""
     rng = np.random.default_rng(seed)
-    places, edges = gaussian.planar_graph(nodes, seed)
+    places, edges = textbook.planar_graph(nodes, seed)
     weights = rng.uniform(0.05, 1, len(edges)).astype(np.float32)
     y = 0.5 + 0.3 * np.sin(places[:, 0] / 9) * np.cos(places[:, 1] / 7)
     z = y + rng.normal(0, 0.1, nodes)
@@ -34,8 +34,8 @@ def run(function, *given):
 
 
 def nll(edges, weights, y, z, **options):
-    made = crf_dense.from_edges(edges, weights, y.shape[-1])
-    return crf.negative_log_likelihood(made, y, z, **options)
+    made = dense_precision.from_edges(edges, weights, y.shape[-1])
+    return gaussian.negative_log_likelihood(made, y, z, **options)
 
 
 def relative(got, want):
@@ -54,12 +54,12 @@ def test_single_precision_is_enough_for_every_strength(nodes):
     compiled = jax.jit(jax.value_and_grad(nll, (1, 2, 3)), compiler_options=QUICKLY)
     for strength in STRENGTHS:
         r = np.float32(strength) * weights
-        a = gaussian.precision_matrix(edges, r.astype(np.float64), nodes)
+        a = textbook.precision_matrix(edges, r.astype(np.float64), nodes)
         exact = [x.astype(np.float64) for x in (y, z)]
         value, slopes = compiled(edges, r, y, z)
-        want = gaussian.negative_log_likelihood(a, *exact)
+        want = textbook.negative_log_likelihood(a, *exact)
         assert abs(value - want) <= 1e-5 * abs(want)
-        want = gaussian.slopes(edges, a, *exact)
+        want = textbook.slopes(edges, a, *exact)
         for name, slope in zip(("weights", "y", "z"), slopes, strict=True):
             assert slope.dtype == jnp.float32
             assert relative(slope, want[name]) < 1e-5, (strength, name)
@@ -105,9 +105,9 @@ def batch(graphs=8, nodes=20):
 
 def slopes(edges, weights, y, z, valid):
     def total(weights, y, z):
-        made = crf_dense.from_edges(edges, weights, y.shape[-1], valid=valid)
+        made = dense_precision.from_edges(edges, weights, y.shape[-1], valid=valid)
         labelled = y > 0.4
-        return crf.negative_log_likelihood(made, y, z, labelled=labelled).sum()
+        return gaussian.negative_log_likelihood(made, y, z, labelled=labelled).sum()
 
     return jax.value_and_grad(total, (0, 1, 2))(weights, y, z)
 
@@ -137,7 +137,7 @@ def test_accelerators_which_take_all_graphs_at_once_compute_the_same(monkeypatch
     def as_there(*arrays, cpu, default):
         return default(*arrays)
 
-    monkeypatch.setattr(crf_dense.lax, "platform_dependent", as_there)
+    monkeypatch.setattr(dense_precision.lax, "platform_dependent", as_there)
     jax.tree.map(
         lambda got, wanted: np.testing.assert_allclose(got, wanted, 1e-5, 1e-5),
         run(slopes, *given),
@@ -164,9 +164,9 @@ def test_without_edges_the_nodes_are_alone(nodes):
     y, z = np.random.default_rng(0).random((2, 3, nodes), np.float32)
 
     def results(edges, weights, y, z):
-        made = crf_dense.from_edges(edges, weights, nodes)
-        value = crf.negative_log_likelihood(made, y, z)
-        return value, crf.map_estimate(made, z), crf.deviations(made)
+        made = dense_precision.from_edges(edges, weights, nodes)
+        value = gaussian.negative_log_likelihood(made, y, z)
+        return value, gaussian.map_estimate(made, z), gaussian.deviations(made)
 
     value, mean, deviations = run(results, edges, weights, y, z)
     want = ((y - z) ** 2).sum(-1) + nodes / 2 * np.log(np.pi)
@@ -229,12 +229,12 @@ def test_negative_weights_give_no_number():
 def test_graphs_that_cannot_be_are_refused(change, message):
     given = {"edges": np.zeros((5, 2), int), "weights": np.ones(5), "nodes": 4}
     with pytest.raises(errors.UserError, match=message):
-        crf_dense.from_edges(**given | change)
+        dense_precision.from_edges(**given | change)
 
 
 @pytest.mark.parametrize("name", ["times", "solve", "quadratic", "restricted"])
 def test_arrays_of_other_graphs_are_refused(name):
     edges, weights, *_ = problem(9)
-    made = crf_dense.from_edges(edges, weights, 9)
+    made = dense_precision.from_edges(edges, weights, 9)
     with pytest.raises(errors.UserError, match=r"want an array \[9\].*got \[2, 9\]"):
         getattr(made, name)(np.ones((2, 9)))

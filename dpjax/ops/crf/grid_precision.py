@@ -2,11 +2,11 @@
 
     A = diag(u) + sum_e R_e d_e d_e',    d_e = e_p - e_q for neighbours p and q,
 
-as `crf_dense` has it for graphs of some hundred nodes, for the 4-neighbour grid.  It
-smooths any map that belongs to an image, along with the image, and fills holes:
+as `dense_precision` has it for graphs of some hundred nodes, for the 4-neighbour grid.
+It smooths any map that belongs to an image, along with the image, and fills holes:
 
     right, down = grid_weights.from_images(images, beta=100.0, gamma=10.0)
-    precision = crf_grid.from_weights(right, down, unary=is_measured)
+    precision = grid_precision.from_weights(right, down, unary=is_measured)
     smooth = precision.mean(depth)
 
 Solutions come from conjugate gradients (`grid_multigrid`) in milliseconds.  Their
@@ -15,7 +15,7 @@ slopes are implicit: with w = A^-1 v for a slope v by the solution mu,
     d/db = w,    d/dR_e = -(w_p - w_q)(mu_p - mu_q),    d/du_p = -w_p mu_p.
 
 The determinant and the diagonal of the inverse are exact (`grid_elimination`), which
-takes a processor seconds for 480 x 640 pixels; `crf_grid_estimates` scales.
+takes a processor seconds for 480 x 640 pixels; `grid_estimates` scales.
 
 u is 1 in the CRF of depth.  A is positive definite if R and u are 0 or more and each
 connected part of the graph has a pixel with u > 0.
@@ -29,7 +29,8 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import grid_elimination, grid_graph, grid_multigrid, images_in_turns
+from dpjax.ops import images_in_turns
+from dpjax.ops.crf import grid_elimination, grid_graph, grid_multigrid
 
 
 @jax.tree_util.register_dataclass
@@ -37,7 +38,7 @@ from dpjax.ops import grid_elimination, grid_graph, grid_multigrid, images_in_tu
 class GridPrecision:
     """Precision of the pixels of a batch of images; made by `from_weights`.
 
-    A pytree, with the methods that `crf` asks for.  The functions there take u as 1.
+    A pytree, with the methods that `gaussian` asks for, whose functions take u as 1.
 
     Attributes:
         right: R between a pixel and the one to its right, [..., h, w-1].

@@ -13,7 +13,7 @@ whatever the noise of the labels is.  For labels in [0, 1] that is far too small
 likelihood answers with an R far too large; a scale that is learned or found in closed
 form mends it.
 
-What is known about the graph is in the precision: `crf_dense.DensePrecision` for
+What is known about the graph is in the precision: `dense_precision.DensePrecision` for
 superpixels, and any other class with the methods of `Precision`.
 """
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dpjax import errors
-from dpjax.ops import crf_grid, crf_grid_estimates, lanczos
-from tests.ops.test_crf_grid import dense_matrix, random_weights, single
+from dpjax.ops.crf import grid_estimates, grid_precision, lanczos
+from tests.ops.crf.test_grid_precision import dense_matrix, random_weights, single
 
 SIZE = (6, 7)
 
@@ -18,13 +18,13 @@ def problem():
     right, down = (x.astype(np.float32) for x in random_weights(SIZE))
     unary = np.random.default_rng(3).uniform(0.5, 2, SIZE).astype(np.float32)
     matrix = dense_matrix(right, down, unary)
-    return crf_grid.from_weights(right, down, unary=unary), matrix
+    return grid_precision.from_weights(right, down, unary=unary), matrix
 
 
 def test_samples_have_the_covariance_of_the_inverse(problem):
     precision, matrix = problem
     count = 20_000
-    draw = single(lambda p, key: crf_grid_estimates.samples(p, key, count))
+    draw = single(lambda p, key: grid_estimates.samples(p, key, count))
     x = np.asarray(draw(precision, jax.random.key(0))).reshape(count, -1)
     want = np.linalg.inv(matrix)
     deviation = np.sqrt((want**2 + np.outer(*[np.diag(want)] * 2)) / count)
@@ -42,7 +42,7 @@ def test_the_determinant_is_unbiased_and_better_with_more_probes(problem, probes
 
     @single
     def estimate(key):
-        given = crf_grid_estimates.estimated(precision, key, probes=probes)
+        given = grid_estimates.estimated(precision, key, probes=probes)
         return given.log_determinant()
 
     keys = jax.random.split(jax.random.key(1), repeats)
@@ -64,9 +64,7 @@ def test_slopes_and_variances_are_unbiased(problem):
 
     @single
     def estimates(precision):
-        given = crf_grid_estimates.estimated(
-            precision, jax.random.key(2), probes=probes
-        )
+        given = grid_estimates.estimated(precision, jax.random.key(2), probes=probes)
         slope = jax.grad(lambda p: p.log_determinant(), allow_int=True)(given)
         return slope.right, slope.down, slope.unary, given.inverse_diagonal()
 
@@ -100,8 +98,8 @@ def test_a_batch_and_known_pixels_are_estimated_too():
 
     @single
     def estimate(right, down):
-        precision = crf_grid.from_weights(right, down)
-        given = crf_grid_estimates.estimated(
+        precision = grid_precision.from_weights(right, down)
+        given = grid_estimates.estimated(
             precision, jax.random.key(3), probes=300
         ).restricted(nodes)
         exact = precision.restricted(nodes)
@@ -115,11 +113,11 @@ def test_a_batch_and_known_pixels_are_estimated_too():
 
 def test_estimates_need_a_probe(problem):
     with pytest.raises(errors.UserError, match="1 or more probes"):
-        crf_grid_estimates.estimated(problem[0], jax.random.key(0), probes=0)
+        grid_estimates.estimated(problem[0], jax.random.key(0), probes=0)
 
 
 def test_an_estimated_precision_stays_one_when_it_is_copied(problem):
-    given = crf_grid_estimates.estimated(problem[0], jax.random.key(0), probes=3)
+    given = grid_estimates.estimated(problem[0], jax.random.key(0), probes=3)
     copy = dataclasses.replace(given, unary=2 * given.unary)
     leaves, form = jax.tree.flatten(given)
     assert copy.probes == jax.tree.unflatten(form, leaves).probes == 3

@@ -13,10 +13,13 @@ from jax import lax
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import crf_grid, grid_graph, images_in_turns, lanczos
+from dpjax.ops import images_in_turns
+from dpjax.ops.crf import grid_graph, grid_precision, lanczos
 
 
-def samples(precision: crf_grid.GridPrecision, key: jax.Array, count: int) -> jax.Array:
+def samples(
+    precision: grid_precision.GridPrecision, key: jax.Array, count: int
+) -> jax.Array:
     """Returns draws from N(0, A^-1); the CRF's are mu plus these over sqrt(2 tau).
 
     Args:
@@ -38,7 +41,7 @@ def samples(precision: crf_grid.GridPrecision, key: jax.Array, count: int) -> ja
 
 
 def estimated(
-    precision: crf_grid.GridPrecision,
+    precision: grid_precision.GridPrecision,
     key: jax.Array,
     *,
     probes: int = 16,
@@ -67,7 +70,7 @@ def estimated(
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class EstimatedGridPrecision(crf_grid.GridPrecision):
+class EstimatedGridPrecision(grid_precision.GridPrecision):
     """A precision whose determinant and inverse are estimates; made by `estimated`.
 
     Errors are proportional to 1 / sqrt(probes).  One probe misses about a thousandth of

@@ -6,7 +6,7 @@ import pytest
 from jax import numpy as jnp
 
 from dpjax import errors
-from dpjax.ops import grid_weights
+from dpjax.ops.crf import grid_weights
 
 
 def test_strengths_are_the_sums_of_the_paper():

@@ -15,7 +15,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-from dpjax.ops import grid_graph
+from dpjax.ops.crf import grid_graph
 
 
 def log_determinant(grid: grid_graph.Grid) -> jax.Array:

@@ -11,8 +11,8 @@ from jax import numpy as jnp
 from jax.test_util import check_grads
 
 from dpjax import errors
-from dpjax.ops import crf, crf_dense
-from tests import gaussian
+from dpjax.ops.crf import dense_precision, gaussian
+from tests.ops.crf import textbook
 
 NODES = 11
 FEATURES = 3
@@ -29,7 +29,7 @@ def _double():
 def problem(nodes=NODES, seed=0, strength=1.0):
     """Edges, similarities, beta, labels and what a network says, for one graph."""
     rng = np.random.default_rng(seed)
-    _, edges = gaussian.planar_graph(nodes, seed)
+    _, edges = textbook.planar_graph(nodes, seed)
     similarities = rng.uniform(0.1, 1, (len(edges), FEATURES))
     beta = strength * rng.uniform(0.2, 1, FEATURES)
     y, z = rng.uniform(0, 1, (2, nodes))
@@ -37,11 +37,12 @@ def problem(nodes=NODES, seed=0, strength=1.0):
 
 
 def matrix(edges, similarities, beta, nodes=NODES):
-    return gaussian.precision_matrix(edges, similarities @ beta, nodes)
+    return textbook.precision_matrix(edges, similarities @ beta, nodes)
 
 
 def precision(edges, similarities, beta, nodes=NODES):
-    return crf_dense.from_edges(edges, crf.edge_weights(similarities, beta), nodes)
+    weights = gaussian.edge_weights(similarities, beta)
+    return dense_precision.from_edges(edges, weights, nodes)
 
 
 def run(function, *given):
@@ -50,7 +51,7 @@ def run(function, *given):
 
 def nll(edges, similarities, beta, y, z, **options):
     made = precision(edges, similarities, beta, len(y))
-    return crf.negative_log_likelihood(made, y, z, **options)
+    return gaussian.negative_log_likelihood(made, y, z, **options)
 
 
 def close(got, want, tolerance=1e-10):
@@ -67,7 +68,7 @@ def test_the_energy_is_the_sum_over_nodes_and_pairs():
 
     def results(beta):
         made = precision(edges, similarities, beta)
-        return crf.energy(made, y, z), made.quadratic(y)
+        return gaussian.energy(made, y, z), made.quadratic(y)
 
     found, quadratic = run(results, beta)
     close(found, want + rough)
@@ -87,8 +88,9 @@ def test_the_normaliser_is_the_integral_of_two_nodes(weight):
     y = np.array([0.1, 0.4])
 
     def log_normaliser(weight):
-        made = crf_dense.from_edges(np.array([[0, 1]]), weight, 2)
-        return crf.negative_log_likelihood(made, y, z) - crf.energy(made, y, z)
+        made = dense_precision.from_edges(np.array([[0, 1]]), weight, 2)
+        value = gaussian.negative_log_likelihood(made, y, z)
+        return value - gaussian.energy(made, y, z)
 
     close(run(log_normaliser, weight[None]), np.log(density.sum() * step**2))
 
@@ -101,7 +103,7 @@ def test_the_likelihood_is_that_of_a_gaussian_and_the_expanded_form(nodes):
     library = scipy.stats.multivariate_normal(2 * covariance @ z, covariance)
     found = run(nll, edges, similarities, beta, y, z)
     close(found, -library.logpdf(y))
-    close(found, gaussian.negative_log_likelihood(a, y, z))
+    close(found, textbook.negative_log_likelihood(a, y, z))
 
 
 def test_the_most_probable_values_are_the_lowest_point_of_a_paraboloid():
@@ -123,7 +125,7 @@ def test_the_most_probable_values_are_the_lowest_point_of_a_paraboloid():
 def test_slopes_are_the_edge_form():
     edges, similarities, beta, y, z = problem()
     a = matrix(edges, similarities, beta)
-    want = gaussian.slopes(edges, a, y, z)
+    want = textbook.slopes(edges, a, y, z)
     found = run(jax.grad(nll, (1, 2, 3, 4)), edges, similarities, beta, y, z)
     close(found[0], want["weights"][:, None] * beta)
     close(found[1], similarities.T @ want["weights"])
@@ -206,7 +208,7 @@ def test_sums_and_bounds_of_z_are_kept():
     def results(beta):
         made = precision(edges, similarities, beta)
         matrices = jax.vmap(made.times)(unit), jax.vmap(made.solve)(unit)
-        means = [crf.map_estimate(made, x) for x in (z, np.full(NODES, 0.7))]
+        means = [gaussian.map_estimate(made, x) for x in (z, np.full(NODES, 0.7))]
         return *matrices, made.inverse_diagonal(), made.log_determinant(), *means
 
     a, inverse, diagonal, log_determinant, mean, constant = run(results, beta)
@@ -236,7 +238,7 @@ def test_samples_spread_as_the_slope_of_the_determinant_says():
 
     def half_log_determinant(beta):
         made = precision(edges, similarities, beta)
-        return made.log_determinant() / 2, crf.deviations(made)
+        return made.log_determinant() / 2, gaussian.deviations(made)
 
     slope, deviations = run(jax.grad(half_log_determinant, has_aux=True), beta)
     close(slope[0], spread, 1e-2)
@@ -249,7 +251,7 @@ def test_without_pull_it_is_least_squares_and_with_much_the_mean():
     close(run(nll, edges, similarities, 0 * beta, y, z), want)
 
     def mean(beta):
-        return crf.map_estimate(precision(edges, similarities, beta), z)
+        return gaussian.map_estimate(precision(edges, similarities, beta), z)
 
     close(run(mean, 1e9 * beta), z.mean(), 1e-7)
 
@@ -261,8 +263,8 @@ def test_two_nodes_pull_best_as_the_closed_form_says():
     edges = np.broadcast_to([0, 1], (3, 1, 2))
 
     def value(weight):
-        made = crf_dense.from_edges(edges, weight[:, None], 2)
-        return crf.negative_log_likelihood(made, y, z)
+        made = dense_precision.from_edges(edges, weight[:, None], 2)
+        return gaussian.negative_log_likelihood(made, y, z)
 
     weight = np.array([0.0, 0.8, 3.0])
     want = apart**2 / 2 + weight * apart**2 - np.log(1 + 2 * weight) / 2
@@ -295,10 +297,10 @@ def test_padding_adds_nothing_whatever_is_in_it():
 
     def everything(edges, valid):
         def results(similarities, beta, y, z):
-            weights = crf.edge_weights(similarities, beta)
-            made = crf_dense.from_edges(edges, weights, len(y), valid=valid)
-            nodes = crf.map_estimate(made, z), crf.deviations(made)
-            return crf.negative_log_likelihood(made, y, z), nodes
+            weights = gaussian.edge_weights(similarities, beta)
+            made = dense_precision.from_edges(edges, weights, len(y), valid=valid)
+            nodes = gaussian.map_estimate(made, z), gaussian.deviations(made)
+            return gaussian.negative_log_likelihood(made, y, z), nodes
 
         return jax.value_and_grad(results, (0, 1, 2, 3), has_aux=True)
 
@@ -325,7 +327,8 @@ def test_the_order_of_the_nodes_means_nothing():
 
     def results(edges, y, z):
         made = precision(edges, similarities, beta)
-        return crf.negative_log_likelihood(made, y, z), crf.map_estimate(made, z)
+        value = gaussian.negative_log_likelihood(made, y, z)
+        return value, gaussian.map_estimate(made, z)
 
     value, mean = run(results, edges, y, z)
     mixed_value, mixed_mean = run(results, place[edges], y[order], z[order])
@@ -406,7 +409,7 @@ def test_the_best_scale_is_flat_and_what_profiling_takes(labelled):
         return nll(*given, y, z, labelled=labelled, tau=tau)
 
     def best():
-        return crf.best_tau(precision(*given), y, z, labelled=labelled)
+        return gaussian.best_tau(precision(*given), y, z, labelled=labelled)
 
     tau = run(best)
     close(tau, len(r) / (2 * misfit))
@@ -432,7 +435,7 @@ def test_a_scale_is_that_of_the_gaussian():
     check_grads(jax.jit(value), given, order=1, modes=["rev"], rtol=1e-6)
 
     def deviations(tau):
-        return crf.deviations(precision(edges, similarities, beta), tau)
+        return gaussian.deviations(precision(edges, similarities, beta), tau)
 
     close(run(deviations, tau), np.sqrt(covariance.diagonal()))
 
@@ -451,7 +454,8 @@ def test_slopes_of_the_most_probable_values_are_implicit():
     p, q = edges.T
 
     def pulled(weights, z):
-        return v @ crf.map_estimate(crf_dense.from_edges(edges, weights, NODES), z)
+        made = dense_precision.from_edges(edges, weights, NODES)
+        return v @ gaussian.map_estimate(made, z)
 
     by_weights, by_z = run(jax.grad(pulled, (0, 1)), similarities @ beta, z)
     close(by_z, w)
@@ -463,7 +467,7 @@ def test_deviations_can_be_learned_from():
 
     @jax.jit
     def spread(beta, tau):
-        return crf.deviations(precision(edges, similarities, beta), tau)
+        return gaussian.deviations(precision(edges, similarities, beta), tau)
 
     check_grads(spread, (beta, 3.0), order=2, modes=["rev"], rtol=1e-5)
 
@@ -489,11 +493,11 @@ def test_graphs_of_a_batch_are_independent():
         made = precision(edges, similarities, beta)
         options = {"labelled": labelled, "tau": tau}
         return (
-            crf.negative_log_likelihood(made, y, z, **options),
-            crf.best_tau(made, y, z, labelled=labelled),
-            crf.map_estimate(made, z),
-            crf.deviations(made, tau),
-            crf.energy(made, y, z),
+            gaussian.negative_log_likelihood(made, y, z, **options),
+            gaussian.best_tau(made, y, z, labelled=labelled),
+            gaussian.map_estimate(made, z),
+            gaussian.deviations(made, tau),
+            gaussian.energy(made, y, z),
         )
 
     together = run(results, edges, similarities, y, z, labelled, tau)
@@ -515,10 +519,10 @@ def test_images_without_nodes_or_labels_cost_nothing(valid, tau, labelled):
 
     def value(*given):
         similarities, beta, y, z = given
-        made = crf_dense.from_edges(
-            edges, crf.edge_weights(similarities, beta), 4, valid=np.full(4, valid)
+        made = dense_precision.from_edges(
+            edges, gaussian.edge_weights(similarities, beta), 4, valid=np.full(4, valid)
         )
-        return crf.negative_log_likelihood(made, y, z, **options)
+        return gaussian.negative_log_likelihood(made, y, z, **options)
 
     differentiate = jax.value_and_grad(value, (0, 1, 2, 3))
     found, slopes = run(differentiate, similarities, beta, y, z)
@@ -529,39 +533,44 @@ def test_images_without_nodes_or_labels_cost_nothing(valid, tau, labelled):
 
 def test_weights_sum_over_the_features():
     similarities = np.arange(12.0).reshape(2, 2, 3)
-    found = crf.edge_weights(similarities, np.array([1.0, 0, 2]))
+    found = gaussian.edge_weights(similarities, np.array([1.0, 0, 2]))
     np.testing.assert_array_equal(found, [[4, 13], [22, 31]])
-    half = crf.edge_weights(jnp.ones((4, 3), jnp.bfloat16), jnp.ones(3, jnp.bfloat16))
+    half = gaussian.edge_weights(
+        jnp.ones((4, 3), jnp.bfloat16), jnp.ones(3, jnp.bfloat16)
+    )
     assert half.dtype == jnp.float32
 
 
 @pytest.mark.parametrize("wrong", [-1e-3, np.nan, np.inf])
 def test_weights_that_make_no_precision_are_refused_on_the_host(wrong):
-    crf.check_weights(np.array([0.0, 1.0]))
+    gaussian.check_weights(np.array([0.0, 1.0]))
     with pytest.raises(
         errors.UserError, match="weights of 0 or more, got 1 others of 3"
     ):
-        crf.check_weights(jnp.array([0.0, wrong, 1.0]))
+        gaussian.check_weights(jnp.array([0.0, wrong, 1.0]))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p, x: crf.map_estimate(p, x[1:]), r"wants z \[11\].*got \[10\]"),
-        (lambda p, x: crf.energy(p, x[None], x), r"wants y \[11\].*got \[1, 11\]"),
-        (lambda p, x: crf.negative_log_likelihood(p, x, x[:3]), "wants z"),
+        (lambda p, x: gaussian.map_estimate(p, x[1:]), r"wants z \[11\].*got \[10\]"),
+        (lambda p, x: gaussian.energy(p, x[None], x), r"wants y \[11\].*got \[1, 11\]"),
+        (lambda p, x: gaussian.negative_log_likelihood(p, x, x[:3]), "wants z"),
         (
-            lambda p, x: crf.negative_log_likelihood(p, x, x, labelled=x[:2] > 0),
+            lambda p, x: gaussian.negative_log_likelihood(p, x, x, labelled=x[:2] > 0),
             "wants labelled",
         ),
         (
-            lambda p, x: crf.negative_log_likelihood(p, x, x, tau="profile"),
+            lambda p, x: gaussian.negative_log_likelihood(p, x, x, tau="profile"),
             "Did you mean profiled",
         ),
-        (lambda p, x: crf.negative_log_likelihood(p, x, x, tau=x), r"array \[\], got"),
-        (lambda p, x: crf.deviations(p, x[:2]), r"array \[\], got \[2\]"),
         (
-            lambda p, x: crf.edge_weights(np.ones((4, 2)), np.ones(3)),
+            lambda p, x: gaussian.negative_log_likelihood(p, x, x, tau=x),
+            r"array \[\], got",
+        ),
+        (lambda p, x: gaussian.deviations(p, x[:2]), r"array \[\], got \[2\]"),
+        (
+            lambda p, x: gaussian.edge_weights(np.ones((4, 2)), np.ones(3)),
             r"beta \[k\], got",
         ),
     ],

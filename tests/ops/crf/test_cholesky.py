@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from dpjax.ops import cholesky
+from dpjax.ops.crf import cholesky
 
 
 def _matrices(rows, batch=2, seed=0):
