@@ -1,8 +1,8 @@
 """RefineNet-50 on NYUDv2 with a backbone for each of two sizes of the image.
 
 Run:     python train.py configs/segmentation/refinenet50_2scale_nyudv2.py \
-             --workdir DIR --init-from BACKBONES --init-skip "decoder/*" "head/*"
-         (BACKBONES: ResNet-50 twice, backbone/backbones_0/* and backbone/backbones_1/*)
+             --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
+         (of one ResNet-50, which starts both backbones)
 Expect:  43.1 % mIoU by the paper, tested at one scale; not run here
 Source:  Lin et al., CVPR 2017; the authors' code: images of 1.2 and 0.6 times the size
 """

@@ -247,8 +247,12 @@ class Segmentation(class_names.NamingTask):
 
         Returns:
             miou and pixel_accuracy of this image; what adds up over images: `pixels`,
-            int [n, 3], the confusions as true class, told class, pixels; and
+            int [n, 3], the confusions as true class, told class, pixels;
+            `num_classes`, how many the network scores, present in them or not; and
             `boundary`, from `metrics.segmentation.boundary_counts`.
+
+        Raises:
+            DataError: a label that the network has no score for.
         """
         truth = record["labels"]
         valid = truth != label_files.IGNORE
@@ -263,6 +267,7 @@ class Segmentation(class_names.NamingTask):
             "miou": found["miou"],
             "pixel_accuracy": found["pixel_accuracy"],
             "pixels": np.concatenate([places, times[:, None]], 1),
+            "num_classes": count,
             "boundary": metrics.boundary_counts(truth, told, valid),
         }
 
@@ -272,8 +277,11 @@ class Segmentation(class_names.NamingTask):
         Returns:
             miou, pixel_accuracy, mean_accuracy and fwiou of the confusions of all
             pixels; boundary_f, the mean over classes of their mean over images.
+
+        Raises:
+            UserError: rows of networks for different numbers of classes.
         """
-        matrix = _matrix(rows, len(self.classes))
+        matrix = _matrix(rows)
         boundary = _boundary_f(rows, len(matrix))
         known = boundary[~np.isnan(boundary)]
         return {
@@ -286,8 +294,11 @@ class Segmentation(class_names.NamingTask):
 
         Returns:
             "classes" in their order and "confusions", the most frequent first.
+
+        Raises:
+            UserError: as `summarise`.
         """
-        matrix = _matrix(rows, len(self.classes))
+        matrix = _matrix(rows)
         columns = (
             100 * matrix.sum(1) / max(matrix.sum(), 1),
             100 * metrics.intersection_over_union(matrix, self.absent),
@@ -386,11 +397,21 @@ def _mean(total: jax.Array, count: jax.Array) -> jax.Array:
     return total / jnp.where(count > 0, count, 1.0)
 
 
-def _matrix(rows: Sequence[task.Row], classes: int) -> np.ndarray:
+def _matrix(rows: Sequence[task.Row]) -> np.ndarray:
+    """The confusions of all images, as many classes as the network scores.
+
+    The rows say how many: neither names, which some weights lack, nor the largest class
+    that is seen would, and classes that are in no image count by some conventions.
+    """
+    counts = sorted({int(row["num_classes"]) for row in rows})
+    if len(counts) != 1:
+        raise errors.UserError(
+            "The images of a set are scored by one network, got scores of networks "
+            f"for {' and '.join(map(str, counts))} classes. Summarise each by itself."
+        )
     triplets = np.concatenate([np.reshape(row["pixels"], (-1, 3)) for row in rows])
     triplets = triplets.astype(np.int64)
-    count = max(classes, int(triplets[:, :2].max(initial=-1)) + 1)
-    matrix = np.zeros((count, count), np.int64)
+    matrix = np.zeros(2 * counts, np.int64)
     np.add.at(matrix, (triplets[:, 0], triplets[:, 1]), triplets[:, 2])
     return matrix
 

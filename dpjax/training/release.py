@@ -10,13 +10,15 @@ from dpjax import config, errors
 from dpjax.inference import receipts
 from dpjax.models import zoo
 from dpjax.training import log, state
-from dpjax.weights import matching, store
+from dpjax.weights import matching, store, trunks
 
 
 def starting_variables(
     experiment: config.Experiment, module: nn.Module
 ) -> dict[str, Any] | None:
     """Returns the weights a run begins with.
+
+    Weights of one trunk start each trunk of a network that has several.
 
     Args:
         experiment: its `init_from` names a file, a run folder or released weights, its
@@ -38,25 +40,31 @@ def starting_variables(
                 "Name the weights with --init-from, or drop --init-skip."
             )
         return None
-    weights = store.load(experiment.init_from)
+    loaded = store.load(experiment.init_from).variables
+    given = trunks.of_each_size(loaded, module)
     store.check_matches(
-        weights.variables,
+        given,
         module,
         skip=skip,
         name=experiment.init_from,
         network=str(experiment.model),
         advice=_advice,
     )
+    if given is not loaded:
+        _say(experiment, f"each of {' and '.join(trunks.names(module))} has backbone/*")
     if not skip:
-        return weights.variables
+        return given
     # The same values that a run without other weights would begin with.
     key = state.stream_key(experiment.seed, state.INIT)
     fresh = zoo.fresh_variables(module, key)
-    merged = matching.merge(weights.variables, jax.device_get(fresh), skip=skip)
-    if jax.process_index() == 0:
-        taken = matching.report(weights.variables, fresh, skip=skip)
-        log.say(f"starting from {experiment.init_from}: {taken}")
+    merged = matching.merge(given, jax.device_get(fresh), skip=skip)
+    _say(experiment, matching.report(given, fresh, skip=skip))
     return merged
+
+
+def _say(experiment: config.Experiment, taken: str) -> None:
+    if jax.process_index() == 0:
+        log.say(f"starting from {experiment.init_from}: {taken}")
 
 
 def _advice(difference: matching.Difference) -> str:

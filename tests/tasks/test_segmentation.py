@@ -1,6 +1,7 @@
 """The segmentation task: crops and targets, views, scores of sets, pictures."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -358,8 +359,8 @@ def test_views_have_the_sizes_of_the_protocol_and_mirrors_follow(record, protoco
         assert np.array_equal(views[place], record["image"].astype("f") / 255)
 
 
-def logits(labels, gain=10.0):
-    return gain * np.eye(len(NAMES), dtype=np.float32)[np.minimum(labels, 3)]
+def logits(labels, gain=10.0, count=4):
+    return gain * np.eye(count, dtype=np.float32)[np.minimum(labels, 3)]
 
 
 def test_the_truth_scores_100_under_every_protocol(record):
@@ -487,6 +488,85 @@ def test_sets_are_scored_by_one_matrix_of_all_pixels(record):
     each = [metrics.boundary_f(row["boundary"], 4) for row in rows]
     assert found["boundary_f"] == pytest.approx(100 * np.mean(np.mean(each, 0)))
     assert task.best in found
+
+
+def parts_of(record, seed, classes, count=3):
+    """Labels and answers of images that show only some of the four classes."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for _ in range(count):
+        is_known = record["labels"] != label_files.IGNORE
+        truth = rng.permutation(classes)[record["labels"] % len(classes)]
+        is_wrong = rng.random(truth.shape) < 0.3
+        told = np.where(is_wrong, rng.choice(classes, truth.shape), truth)
+        truth = np.where(is_known, truth, label_files.IGNORE)
+        parts.append((truth.astype(np.uint8), told))
+    return parts
+
+
+def rows_of(task, record, parts, count=4):
+    return [
+        task.score(
+            {**record, "labels": t}, "", [], [logits(told, count=count)], "whole"
+        )
+        for t, told in parts
+    ]
+
+
+@pytest.mark.parametrize("classes", [(0, 1, 2), (1, 2, 3), (0, 2), (0, 1, 2, 3)])
+@pytest.mark.parametrize("absent", ["union", "truth", "one"])
+@pytest.mark.parametrize("names", [NAMES, ()], ids=["named", "unnamed"])
+def test_classes_that_are_in_no_image_are_counted_as_the_network_has_them(
+    record, classes, absent, names
+):
+    parts = parts_of(record, 0, classes)
+    task = task_of(classes=names, absent=absent)
+    rows = rows_of(task, record, parts)
+    truth, told = (
+        np.concatenate([m.ravel() for m in maps]) for maps in zip(*parts, strict=True)
+    )
+    known = truth != label_files.IGNORE
+    ious = []
+    for k in range(4):  # the network has four, whatever there is to see
+        is_true, is_told = ((m == k)[known] for m in (truth, told))
+        either = (is_true | is_told).sum()
+        if either:
+            ious.append((is_true & is_told).sum() / either)
+        elif absent == "one":
+            ious.append(1.0)
+    found = task.summarise(rows)
+    assert found["miou"] == pytest.approx(100 * np.mean(ious), abs=1e-9)
+    lines = task.tables(rows)["classes"].lines
+    assert [line[0] for line in lines] == list(
+        names or map("class {}".format, range(4))
+    )
+    for k, line in enumerate(lines):
+        assert np.isnan(line[3]) == (k not in classes)
+
+
+@pytest.mark.parametrize("absent", ["union", "truth", "one"])
+def test_parts_of_a_set_that_show_other_classes_add_up_to_the_whole(record, absent):
+    low, high = parts_of(record, 1, (0, 1)), parts_of(record, 2, (1, 2))
+    task = task_of(classes=(), absent=absent)
+    truth, told = (np.concatenate(maps) for maps in zip(*low, *high, strict=True))
+    one = {"labels": truth, "image": np.resize(record["image"], (*truth.shape, 3))}
+    joined = task.score({**record, **one}, "", [], [logits(told)], "whole")
+    rows = rows_of(task, record, low) + rows_of(task, record, high)
+    found, wanted = task.summarise(rows), task.summarise([joined])
+    for name in ("miou", "pixel_accuracy", "mean_accuracy", "fwiou"):
+        assert found[name] == wanted[name]
+    # Processes send them to each other as JSON.
+    sent = json.loads(json.dumps(rows, default=lambda x: np.asarray(x).tolist()))
+    assert task.summarise(sent) == found
+
+
+def test_scores_of_networks_for_other_classes_are_not_added(record):
+    task = task_of(classes=())
+    parts = parts_of(record, 0, (0, 1), 1)
+    rows = rows_of(task, record, parts) + rows_of(task, record, parts, count=6)
+    for make in (task.summarise, task.tables):
+        with pytest.raises(errors.UserError, match="networks for 4 and 6 classes"):
+            make(rows)
 
 
 def test_labels_beyond_the_scores_name_the_record(record):

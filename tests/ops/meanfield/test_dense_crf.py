@@ -368,7 +368,7 @@ def test_devices_that_share_a_batch_give_what_one_gives(method):
 
     def slopes(scores, image):
         def first(scores):
-            q = meanfield.infer(
+            q = dense_crf.infer(
                 scores, image, KERNELS["deeplab"], iterations=2, method=method
             )
             return q[..., 0].sum(), q
