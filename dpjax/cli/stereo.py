@@ -14,8 +14,7 @@ import tyro
 from dpjax import errors
 from dpjax.cli import startup, stereo_folders
 from dpjax.inference import pictures
-from dpjax.inference.stereo import camera, engines, pairs, scores
-from dpjax.inference.stereo.matcher import Matcher
+from dpjax.inference.stereo import camera, engines, one_pair, pairs, scores
 from dpjax.ops.stereo import matching
 
 
@@ -88,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     # Everything that can be wrong with the command is found before anything is matched.
     startup.use_compilation_cache()
     engine = engines.choose(options.engine, options.settings, jax.default_backend())
-    matcher = Matcher(
+    matcher = one_pair.Matcher(
         options.settings, engine, rig, suffix=f".{options.maps}", force=options.force
     )
     if options.left is None:
@@ -143,14 +142,14 @@ def _camera(options: Options) -> camera.Camera | None:
     return camera.Camera(*given, options.offset_px)
 
 
-def _example(matcher: Matcher, options: Options) -> int:
+def _example(matcher: one_pair.Matcher, options: Options) -> int:
     found = pairs.example()
     matcher = dataclasses.replace(matcher, rig=matcher.rig or found.camera)
     target = _target(matcher, options, Path("motorcycle.png"))
     return _one(matcher, found.views, target, found.truth)
 
 
-def _files(matcher: Matcher, options: Options) -> int:
+def _files(matcher: one_pair.Matcher, options: Options) -> int:
     target = _target(matcher, options, options.left)
     views = pairs.read(options.left, options.right)
     truth = None
@@ -160,7 +159,10 @@ def _files(matcher: Matcher, options: Options) -> int:
 
 
 def _one(
-    matcher: Matcher, views: pairs.Views, target: Path, truth: np.ndarray | None
+    matcher: one_pair.Matcher,
+    views: pairs.Views,
+    target: Path,
+    truth: np.ndarray | None,
 ) -> int:
     match, warnings = matcher.match(views)
     matcher.save(match, target)
@@ -178,7 +180,7 @@ def _one(
     return 0
 
 
-def _target(matcher: Matcher, options: Options, left: Path) -> Path:
+def _target(matcher: one_pair.Matcher, options: Options, left: Path) -> Path:
     """Where the picture of one pair goes; nothing that is read is overwritten."""
     output = options.output
     if output is None:

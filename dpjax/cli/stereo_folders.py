@@ -10,8 +10,7 @@ import numpy as np
 
 from dpjax import errors
 from dpjax.inference import ahead
-from dpjax.inference.stereo import engines, pairs, scores
-from dpjax.inference.stereo.matcher import Checked, Matcher
+from dpjax.inference.stereo import engines, one_pair, pairs, scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +24,13 @@ class _Pair:
 @dataclasses.dataclass(frozen=True)
 class _Outcome:
     pair: _Pair
-    result: Checked | None = None
+    result: one_pair.Checked | None = None
     row: np.ndarray | None = None
     failure: errors.DpjaxError | None = None
 
 
 def run(
-    matcher: Matcher,
+    matcher: one_pair.Matcher,
     left: Path,
     right: Path,
     output: Path | None,
@@ -97,7 +96,10 @@ def run(
 
 
 def _matched(
-    matcher: Matcher, pair: _Pair, views: futures.Future[pairs.Views], scale: float
+    matcher: one_pair.Matcher,
+    pair: _Pair,
+    views: futures.Future[pairs.Views],
+    scale: float,
 ) -> _Outcome:
     """What was found, or the error that takes its place among the others."""
     try:
@@ -111,7 +113,7 @@ def _matched(
     return _Outcome(pair, result, row)
 
 
-def _saved(matcher: Matcher, outcome: _Outcome) -> _Outcome:
+def _saved(matcher: one_pair.Matcher, outcome: _Outcome) -> _Outcome:
     """The outcome without its maps, which are on disk now."""
     if outcome.result is None:
         return outcome
@@ -168,7 +170,7 @@ def _truths(folder: Path, wanted: dict) -> dict[str, Path]:
     return found
 
 
-def _check_targets(matcher: Matcher, work: list[_Pair]) -> None:
+def _check_targets(matcher: one_pair.Matcher, work: list[_Pair]) -> None:
     """Views named a and a-valid would both be written to a-valid.png."""
     seen: dict[Path, Path] = {}
     for pair in work:

@@ -10,8 +10,7 @@ import dataclasses
 import numpy as np
 
 from dpjax import errors
-from dpjax.inference.stereo import engines
-from dpjax.inference.stereo.points import Points
+from dpjax.inference.stereo import engines, points
 from dpjax.ops.stereo import matching
 
 _OFFSET_PX = 0.75  # between rows of the same point; rectified pairs stay below 0.4
@@ -36,21 +35,21 @@ class Doubt:
     error: type[errors.DpjaxError] | None = None
 
 
-def of_points(points: Points | None, settings: matching.Settings) -> list[Doubt]:
+def of_points(seen: points.Points | None, settings: matching.Settings) -> list[Doubt]:
     """Returns what points that both views show say about a pair.
 
     Args:
-        points: from `points.match`; None if there are too few, which say nothing.
+        seen: from `points.match`; None if there are too few, which say nothing.
         settings: whose range they are compared with.
 
     Returns:
         Doubts about rows, sides and range.
     """
-    if points is None:
+    if seen is None:
         return []
     return [
-        *_rows(points.offset),
-        *(_sides(points.disparity, settings) or _range(points.disparity, settings)),
+        *_rows(seen.offset),
+        *(_sides(seen.disparity, settings) or _range(seen.disparity, settings)),
     ]
 
 
@@ -118,11 +117,13 @@ def _rows(offset: np.ndarray) -> list[Doubt]:
     far = offset[np.abs(offset).argmax()]
     if abs(far) < _OFFSET_PX:
         return []
-    least, middle, most = (f"{n:+.1f}" for n in np.percentile(offset, (0, 50, 100)))
+    least, middle, most = np.percentile(offset, (0, 50, 100))
+    side = "below" if middle > 0 else "above"
     text = (
         f"The pair is not rectified: of {len(offset)} points that both views show, the "
-        f"left one is {middle} rows below the right one (median; from {least} to "
-        f"{most}), wanted 0. Rectify the pair, or move one view by that."
+        f"left one lies {abs(middle):.1f} rows {side} the right one (median; from "
+        f"{least:+.1f} to {most:+.1f}), wanted 0. Rectify the pair, or move one view "
+        "by that."
     )
     return [Doubt(text, errors.DataError if abs(far) >= _LARGE_OFFSET_PX else None)]
 

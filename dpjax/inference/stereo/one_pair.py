@@ -4,8 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from dpjax.inference.stereo import camera, doubts, engines, maps, points
-from dpjax.inference.stereo.pairs import Views
+from dpjax.inference.stereo import camera, doubts, engines, maps, pairs, points
 from dpjax.ops.stereo import matching
 
 _FEW = 0.5  # share of consistent pixels below which the sides may be exchanged
@@ -41,7 +40,7 @@ class Matcher:
     suffix: str = ".npy"
     force: bool = False
 
-    def match(self, views: Views) -> Checked:
+    def match(self, views: pairs.Views) -> Checked:
         """Returns the disparities of a pair, unless it looks swapped or not rectified.
 
         Args:
