@@ -14,6 +14,7 @@ heap.keep_freed_memory()  # now, since the commands import NumPy
 COMMANDS: dict[str, str] = {
     "list": "models, released weights and data sets, by pattern",
     "predict": "restore or analyse image files with trained weights",
+    "stereo": "disparities, and depth, of rectified pairs of pictures",
     "prepare": "bring a data set into the form that training reads",
     "doctor": "look at this machine, or at a data set, and say what is wrong",
     "plan": "parameters, work and memory of a run, also on a TPU that is not here",
