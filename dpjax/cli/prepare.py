@@ -21,6 +21,8 @@ _FLAGS = {
     "ignore": "--ignore",
     "unit": "--unit",
     "config": "--name",
+    "disparities": "--disparities",
+    "grey": "--grey",
 }
 _TRAINED = ("train", "train_aug")  # splits to train on; the others are to score
 _MOST_PAIRS = 10**9  # a minute's work; ImageNet's would take an hour
@@ -35,8 +37,8 @@ class Options:
         source: your copy of the images, a folder; not needed for photos.
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        name: your name for an image_folder, class_folder, mask_folder or rgbd_folder,
-            used as image_folder/NAME.
+        name: your name for an image_folder, class_folder, mask_folder, rgbd_folder or
+            stereo_folder, used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
@@ -46,6 +48,9 @@ class Options:
         unit: what a number in the depth maps of an rgbd_folder means: metres,
             centimetres, millimetres, 1/256 (KITTI), 1/5000 (TUM); depth.json beside
             them may say it, too.
+        disparities: least and largest disparity of a stereo_folder, pixels, such as -64
+            64; what lies behind the plane that the views converge on has negative ones.
+        grey: take stereo views without colour.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
     """
@@ -59,6 +64,10 @@ class Options:
     test_list: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     ignore: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
+    disparities: Annotated[
+        tuple[int, int] | None, tyro.conf.arg(metavar="LOW HIGH")
+    ] = None
+    grey: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -110,6 +119,8 @@ def _prepare(options: Options) -> Path:
         "test_list": options.test_list,
         "ignore": options.ignore,
         "unit": options.unit,
+        "disparities": options.disparities,
+        "grey": options.grey or None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     asked = [*given, *(["config"] if options.name is not None else [])]
@@ -117,7 +128,8 @@ def _prepare(options: Options) -> Path:
         if name not in _options_of(kind):
             raise errors.UserError(
                 f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
-                "prepare image_folder, class_folder, mask_folder or rgbd_folder."
+                "prepare image_folder, class_folder, mask_folder, rgbd_folder or "
+                "stereo_folder."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 
