@@ -1,0 +1,110 @@
+"""Records of relative disparity from a user's pairs, whole or not at all."""
+
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dpjax import cli, errors
+from dpjax.cli import exits
+from dpjax.data import preparation, sources
+from dpjax.data.stereo import frames
+from tests import stereo_scenes
+
+RANGE = (-8, 8)
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(image).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pairs in folders of sides, one in a folder of its own, one that is flat."""
+    root = tmp_path / "mine"
+    for name in ("left/a", "left/b", "c/left"):
+        left, right, _ = stereo_scenes.pair(len(name) + ord(name[-1]))
+        save(root / f"{name}.png", left)
+        save(root / f"{name.replace('left', 'right')}.png", right)
+    save(root / "d" / "left.png", np.full((56, 96, 3), 77, np.uint8))
+    save(root / "d" / "right.png", np.full((56, 96, 3), 77, np.uint8))
+    return root
+
+
+def prepare(folder, tmp_path, **options):
+    given = {"config": "mine", "disparities": RANGE, **options}
+    return preparation.prepare(
+        "stereo_folder", folder=folder, directory=tmp_path / "records", **given
+    )
+
+
+def opened(tmp_path, name="stereo_folder/mine:train"):
+    return sources.open_sources([name], directory=tmp_path / "records")
+
+
+def contents(source):
+    return {
+        record["id"]: [record[key].tobytes() for key in ("image", *TARGETS)]
+        for record in source
+    }
+
+
+TARGETS = ("disparity", "confidence")
+
+
+def test_records_hold_what_the_frames_are(folder, tmp_path):
+    prepare(folder, tmp_path)
+    source = opened(tmp_path)
+    assert source.ids() == ["a", "b", "c"]
+    record = source[2]
+    left, right = (
+        np.asarray(PIL.Image.open(folder / "c" / f"{side}.png"))
+        for side in ("left", "right")
+    )
+    settings = frames.Settings(disparities=RANGE)
+    frame = frames.process([frames.Pair("c", left, right, "")], settings)[0]
+    np.testing.assert_array_equal(record["image"], left)
+    for target, dtype in zip(TARGETS, (np.float32, np.uint8), strict=True):
+        assert record[target].dtype == dtype
+        np.testing.assert_array_equal(record[target], getattr(frame, target))
+    prepared = sources.inspect("stereo_folder/mine", directory=tmp_path / "records")
+    assert len(prepared.skipped) == 1
+    assert f"{folder}/d/left.png" in prepared.skipped[0]
+    assert "one colour" in prepared.skipped[0]
+
+
+def test_damaged_files_are_told_or_left_out_by_name(folder, tmp_path):
+    path = folder / "right" / "b.png"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(errors.DataError, match=r"right/b\.png.*--skip-bad"):
+        prepare(folder, tmp_path)
+    prepare(folder, tmp_path, skip_bad=True)
+    assert opened(tmp_path).ids() == ["a", "c"]
+
+
+def test_a_folder_of_which_nothing_is_left_is_refused(folder, tmp_path):
+    for name in ("left/a", "left/b", "c/left"):
+        (folder / f"{name}.png").unlink()
+        (folder / f"{name.replace('left', 'right')}.png").unlink()
+    with pytest.raises(errors.DataError, match=r"all were rejected.*one colour"):
+        prepare(folder, tmp_path)
+
+
+def test_the_command_says_what_was_left_out_and_refuses_foreign_options(
+    folder, tmp_path, capsys
+):
+    def run(*words):
+        return exits.run(lambda: cli.main(["prepare", *map(str, words)]))
+
+    where = ("--from", folder, "--dir", tmp_path / "r")
+    words = ("--disparities", *RANGE)
+    assert run("stereo_folder", *where, *words) == 0
+    said = capsys.readouterr().out
+    assert "stereo_folder/default: 3 train images" in said
+    assert "skipped: " in said
+    assert run("image_folder", *where, *words) == errors.UserError.exit_code
+    assert "no option --disparities" in capsys.readouterr().err
+    assert run("image_folder", *where, "--grey") == errors.UserError.exit_code
+    assert run("stereo_folder", *where, "--disparities", "8", "-8", "--replace") == 2
+    assert "least to the largest" in capsys.readouterr().err
