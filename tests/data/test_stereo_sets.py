@@ -1,5 +1,6 @@
 """Records of relative disparity from a user's pairs, whole or not at all."""
 
+import json
 
 import numpy as np
 import PIL.Image
@@ -108,3 +109,51 @@ def test_the_command_says_what_was_left_out_and_refuses_foreign_options(
     assert run("image_folder", *where, "--grey") == errors.UserError.exit_code
     assert run("stereo_folder", *where, "--disparities", "8", "-8", "--replace") == 2
     assert "least to the largest" in capsys.readouterr().err
+
+
+def test_a_report_lies_beside_the_records(folder, tmp_path):
+    written = prepare(folder, tmp_path)
+    found = json.loads((written / "quality.json").read_text())
+    assert (found["frames"], found["accepted"]) == (4, 3)
+    assert found["rejected"] == {"constant": 1}
+    assert found["rejections"][0]["id"] == "d"
+    assert PIL.Image.open(written / "quality.png").size[0] > 300
+    notes = sources.inspect("stereo_folder/mine", directory=tmp_path / "records").notes
+    assert notes[0].startswith("3 of 4 frames are used; 1 constant; see quality.json")
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a signal."""
+
+
+def test_a_killed_build_goes_on_without_doubling_or_losing_records(
+    folder, tmp_path, monkeypatch
+):
+    undisturbed = tmp_path / "other"
+    given = {"config": "mine", "disparities": RANGE, "folder": folder}
+    preparation.prepare("stereo_folder", directory=undisturbed, **given)
+    process, matched = frames.process, []
+
+    def killed(pairs, settings, *, batch):
+        if len(matched) == 2:
+            raise Killed
+        return counted(pairs, settings, batch=batch)
+
+    def counted(pairs, settings, *, batch):
+        matched.extend(pair.name for pair in pairs)
+        return process(pairs, settings, batch=batch)
+
+    monkeypatch.setattr(frames, "process", killed)
+    with pytest.raises(Killed):
+        prepare(folder, tmp_path)
+    with pytest.raises(errors.DataError, match="is not prepared"):
+        opened(tmp_path)
+    assert matched == ["a", "b"]
+    monkeypatch.setattr(frames, "process", counted)
+    prepare(folder, tmp_path)
+    assert matched == ["a", "b", "c", "d"]
+    source = opened(tmp_path)
+    whole = sources.open_sources(["stereo_folder/mine:train"], directory=undisturbed)
+    assert source.ids() == whole.ids()
+    assert contents(source) == contents(whole)
+    assert not list((tmp_path / "records").rglob("*.npz"))

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from dpjax import errors
 from dpjax.data import identity, image_files
 from dpjax.data.builders import image_set
-from dpjax.data.stereo import frames
+from dpjax.data.stereo import frames, report, store
 
 _BATCH = 8  # frames that accelerators match together; processors take turns anyway
 
@@ -53,6 +53,7 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
         """
         self.settings = frames.Settings(disparities=disparities, has_grey=grey)
         super().__init__(config=tfds.core.BuilderConfig(name=config), **options)
+        self._store = store.Store(self.kept, self.settings)
 
     def pairs_of(
         self, name: str, path: pathlib.Path
@@ -79,7 +80,9 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
         total: int,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         index = self.info.metadata[image_set.INDEX].setdefault(split, [])
+        quality = report.Report(self.settings)
         for result in self._results(files, done, total):
+            quality.add(result)
             if isinstance(result, frames.Rejection):
                 self.leave_out(result.message)
                 continue
@@ -93,12 +96,14 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
                 f"No frame of {self.folder} can be used; all were rejected, such as "
                 f"{reasons[0] if reasons else 'none'}."
             )
+        quality.write(pathlib.Path(self.data_dir))
+        self.note(f"{quality.summary()}; see {report.COUNTS} and {report.PAGE} there")
 
     def _results(
         self, files: dict[str, pathlib.Path], done: Iterator[int], total: int
     ) -> Iterator[frames.Frame | frames.Rejection]:
         for group in _groups(self._read(files, done, total), batch_size()):
-            yield from process(group, self.settings)
+            yield from process(group, self.settings, self._store)
 
     def _read(
         self, files: dict[str, pathlib.Path], done: Iterator[int], total: int
@@ -126,20 +131,28 @@ def batch_size() -> int:
 
 
 def process(
-    group: list[frames.Pair | frames.Rejection], settings: frames.Settings
+    group: list[frames.Pair | frames.Rejection],
+    settings: frames.Settings,
+    kept: store.Store,
 ) -> list[frames.Frame | frames.Rejection]:
     """Returns what becomes of pairs, some of which were rejected before.
 
     Args:
         group: pairs and rejections.
         settings: how pairs are matched.
+        kept: results of a build that was killed, and those of this one.
 
     Returns:
         A frame or a rejection for each, in order.
     """
-    pairs = [one for one in group if isinstance(one, frames.Pair)]
-    found = iter(frames.process(pairs, settings, batch=batch_size()))
-    return [next(found) if isinstance(one, frames.Pair) else one for one in group]
+    results = [kept.get(one) if isinstance(one, frames.Pair) else one for one in group]
+    places = [i for i, result in enumerate(results) if result is None]
+    pairs = [group[i] for i in places]
+    found = frames.process(pairs, settings, batch=batch_size())
+    for i, pair, result in zip(places, pairs, found, strict=True):
+        kept.put(pair, result)
+        results[i] = result
+    return results
 
 
 def example_of(frame: frames.Frame) -> dict[str, Any]:

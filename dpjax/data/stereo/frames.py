@@ -21,6 +21,7 @@ from dpjax.data import image_files
 from dpjax.data.stereo import colours, letterbox, relative, swapped, vertical
 from dpjax.ops.stereo import matching
 
+THUMBNAIL = 320  # longest side of the pictures that rejections keep, pixels
 _REACH = 15  # disparities go up to one in so many of the width: 64 at 960 pixels
 _MATCHING = dataclasses.replace(matching.ABSOLUTE, fill="guided")
 _FLAT = 1.0  # standard deviation of a view without contrast, levels of 255
@@ -133,11 +134,13 @@ class Rejection:
         name: the id that the record would have had.
         reason: a word or two, to count by.
         message: what was found, with the name of the file.
+        picture: left view, shrunk, uint8 [h, w, 3]; None if there is none.
     """
 
     name: str
     reason: str
     message: str
+    picture: np.ndarray | None = None
 
 
 class _Aligned(NamedTuple):
@@ -184,7 +187,7 @@ def process(
 
 def _prepare(pair: Pair, settings: Settings) -> _Aligned | Rejection:
     def rejected(reason, message):
-        return Rejection(pair.name, reason, f"{pair.origin}: {message}")
+        return _rejection(pair, reason, message)
 
     left, right = pair.left, pair.right
     if left.shape != right.shape:
@@ -225,6 +228,13 @@ def _prepare(pair: Pair, settings: Settings) -> _Aligned | Rejection:
     return _Aligned(pair, *vertical.aligned(left, right, rows), rows, bars)
 
 
+def _rejection(pair: Pair, reason: str, message: str) -> Rejection:
+    height, width = pair.left.shape[:2]
+    most = max(round(THUMBNAIL * width / max(height, width)), 1)
+    picture = _shrunk(pair.left, most)
+    return Rejection(pair.name, reason, f"{pair.origin}: {message}", picture)
+
+
 def _is_grey(view: np.ndarray) -> bool:
     """Compression gives gray pictures some colour, so none is asked exactly."""
     return float(np.ptp(view, axis=-1).mean()) < _GREY
@@ -258,7 +268,7 @@ def _finish(aligned, disparity, confidence, valid, settings):
     pair = aligned.pair
 
     def rejected(reason, message):
-        return Rejection(pair.name, reason, f"{pair.origin}: {message}")
+        return _rejection(pair, reason, message)
 
     first, last = settings.range_at(disparity.shape[1])
     share = float(valid.mean())
