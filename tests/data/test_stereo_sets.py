@@ -11,6 +11,7 @@ from dpjax.cli import exits
 from dpjax.data import preparation, sources
 from dpjax.data.stereo import frames
 from tests import stereo_scenes
+from tests.data.stereo.test_video import write
 
 RANGE = (-8, 8)
 
@@ -157,3 +158,55 @@ def test_a_killed_build_goes_on_without_doubling_or_losing_records(
     assert source.ids() == whole.ids()
     assert contents(source) == contents(whole)
     assert not list((tmp_path / "records").rglob("*.npz"))
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Six pictures of two views each."""
+    root = tmp_path / "films"
+    pictures = [np.concatenate(stereo_scenes.pair(i)[:2], axis=1) for i in range(6)]
+    write(root / "a" / "one.avi", pictures)
+    return root
+
+
+def test_a_film_becomes_records_of_every_nth_frame(films, tmp_path):
+    given = {"folder": films, "directory": tmp_path / "records", "config": "mine"}
+    given |= {"disparities": RANGE, "layout": "side-by-side"}
+    preparation.prepare("stereo_video", every=3, **given)
+    source = opened(tmp_path, "stereo_video/mine:train")
+    assert source.ids() == ["a/one/000000", "a/one/000003"]
+    left, _, disparity = stereo_scenes.pair(3)
+    image = source[1]["image"].astype(int)
+    other = stereo_scenes.pair(2)[0]
+    # Compressed, but no other frame.
+    assert np.abs(image - left).mean() < np.abs(image - other).mean() / 2
+    is_board = disparity == stereo_scenes.BEFORE
+    assert np.abs(source[1]["disparity"] - is_board)[8:-8, 8:-8].mean() < 0.15
+
+
+def test_a_film_that_is_cut_off_is_told_and_can_be_used_up_to_there(films, tmp_path):
+    path = films / "a" / "one.avi"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    given = {"folder": films, "directory": tmp_path / "records", "config": "mine"}
+    given |= {"disparities": RANGE, "layout": "side-by-side", "every": 1}
+    with pytest.raises(errors.DataError, match=r"one\.avi ends in frame .*--skip-bad"):
+        preparation.prepare("stereo_video", **given)
+    preparation.prepare("stereo_video", skip_bad=True, **given)
+    ids = opened(tmp_path, "stereo_video/mine:train").ids()
+    assert ids == [f"a/one/{i:06d}" for i in range(len(ids))]
+    assert 1 <= len(ids) < 4
+    skipped = sources.inspect(
+        "stereo_video/mine", directory=tmp_path / "records"
+    ).skipped
+    assert "one.avi ends in frame" in skipped[-1]
+
+
+def test_options_of_films_are_checked_before_anything_is_read(tmp_path):
+    for options, message in (
+        ({"layout": "side-by-sid"}, "Did you mean side-by-side"),
+        ({"every": 0}, "--every is 1 or more"),
+    ):
+        with pytest.raises(errors.UserError, match=message):
+            preparation.prepare(
+                "stereo_video", folder=tmp_path, directory=tmp_path, **options
+            )
