@@ -25,6 +25,8 @@ _FLAGS = {
     "grey": "--grey",
     "layout": "--layout",
     "every": "--every",
+    "beam_runner": "--beam-runner",
+    "beam_options": "--beam-options",
 }
 _TRAINED = ("train", "train_aug")  # splits to train on; the others are to score
 _MOST_PAIRS = 10**9  # a minute's work; ImageNet's would take an hour
@@ -58,6 +60,10 @@ class Options:
         layout: where the views of a stereo_video are: side-by-side or over-under, with
             -half if they were squeezed into half the size.
         every: of a stereo_video, take one of so many frames.
+        beam_runner: have frames of a stereo_folder or stereo_video matched by workers
+            of Apache Beam, such as DirectRunner or FlinkRunner; records are written to
+            a disk that all of them see.
+        beam_options: of its pipeline, as in project=mine,region=europe-west4.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
     """
@@ -77,6 +83,8 @@ class Options:
     grey: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     layout: Annotated[str | None, tyro.conf.arg(metavar="LAYOUT")] = None
     every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    beam_runner: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    beam_options: Annotated[str | None, tyro.conf.arg(metavar="K=V,...")] = None
     skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -132,6 +140,8 @@ def _prepare(options: Options) -> Path:
         "grey": options.grey or None,
         "layout": options.layout,
         "every": options.every,
+        "beam_runner": options.beam_runner,
+        "beam_options": options.beam_options,
     }
     given = {name: value for name, value in given.items() if value is not None}
     asked = [*given, *(["config"] if options.name is not None else [])]

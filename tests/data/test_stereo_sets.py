@@ -1,6 +1,8 @@
 """Records of relative disparity from a user's pairs, whole or not at all."""
 
 import json
+import pickle
+import sys
 
 import numpy as np
 import PIL.Image
@@ -9,7 +11,7 @@ import pytest
 from dpjax import cli, errors
 from dpjax.cli import exits
 from dpjax.data import preparation, sources
-from dpjax.data.stereo import frames
+from dpjax.data.stereo import frames, pipeline
 from tests import stereo_scenes
 from tests.data.stereo.test_video import write
 
@@ -210,3 +212,92 @@ def test_options_of_films_are_checked_before_anything_is_read(tmp_path):
             preparation.prepare(
                 "stereo_video", folder=tmp_path, directory=tmp_path, **options
             )
+
+
+def test_a_command_for_films_takes_the_options_of_pairs(films, tmp_path, capsys):
+    words = ["stereo_video", "--from", films, "--dir", tmp_path / "r", "--name", "x"]
+    words += ["--disparities", *RANGE, "--layout", "side-by-side", "--every", 5]
+    assert exits.run(lambda: cli.main(["prepare", *map(str, words)])) == 0
+    assert "stereo_video/x: 2 train images" in capsys.readouterr().out
+
+
+class InTurns:
+    """As much of Beam as a pipeline of one map needs; tasks and work are pickled."""
+
+    class Pipeline:
+        def __init__(self, runner, options):
+            InTurns.called = runner, options
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def __or__(self, step):
+            return step([])
+
+    class Tasks(list):
+        def __or__(self, step):
+            return step(self)
+
+    class options:
+        class pipeline_options:
+            PipelineOptions = list
+
+    @staticmethod
+    def Create(items):
+        return lambda _: InTurns.Tasks(items)
+
+    @staticmethod
+    def Reshuffle():
+        return lambda tasks: InTurns.Tasks(tasks[::-1])
+
+    @staticmethod
+    def Map(work):
+        work = pickle.loads(pickle.dumps(work))
+        return lambda tasks: [work(pickle.loads(pickle.dumps(t))) for t in tasks]
+
+
+def both_ways(folder, tmp_path, runner, monkeypatch):
+    """Contents of the records of one machine and of a pipeline, and what it left."""
+    prepare(folder, tmp_path)
+    process, matched = frames.process, []
+
+    def counted(pairs, settings, *, batch):
+        matched.extend(pair.name for pair in pairs)
+        return process(pairs, settings, batch=batch)
+
+    monkeypatch.setattr(frames, "process", counted)
+    given = {"config": "mine", "beam_runner": runner, "beam_options": "a=1,b"}
+    prepare(folder, tmp_path / "beam", **given)
+    one, other = opened(tmp_path), opened(tmp_path / "beam")
+    assert one.ids() == other.ids()
+    assert contents(one) == contents(other)
+    assert one.fingerprint == other.fingerprint
+    reports = [
+        json.loads(next((p / "records").rglob("quality.json")).read_text())
+        for p in (tmp_path / "beam", tmp_path)
+    ]
+    assert reports[0] == reports[1]
+    return matched
+
+
+def test_workers_and_one_machine_give_the_same_records(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "check", lambda: InTurns)
+    matched = both_ways(folder, tmp_path, "SomeRunner", monkeypatch)
+    assert matched == ["d", "c", "b", "a"]  # by workers, and not again
+    assert InTurns.called == ("SomeRunner", ["--a=1", "--b"])
+
+
+def test_beam_and_one_machine_give_the_same_records(folder, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam")
+    both_ways(folder, tmp_path, "DirectRunner", monkeypatch)
+
+
+def test_a_runner_without_beam_is_refused_before_any_work(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(errors.UserError, match=r"pip install 'dpjax\[beam\]'"):
+        prepare(folder, tmp_path, beam_runner="DirectRunner")

@@ -1,11 +1,12 @@
 """A user's stereo pairs, under a name of the user's."""
 
+import functools
 import pathlib
 from collections.abc import Iterator
 
 from dpjax.data import image_files
 from dpjax.data.builders import image_set, stereo_set
-from dpjax.data.stereo import frames, pairs
+from dpjax.data.stereo import frames, pairs, pipeline
 
 
 class StereoFolder(stereo_set.StereoSet, skip_registration=True):
@@ -31,19 +32,19 @@ class StereoFolder(stereo_set.StereoSet, skip_registration=True):
         self._pairs = pairs.find(folder)
         return {"train": {name: files.left for name, files in self._pairs.items()}}
 
-    def pairs_of(self, name: str, path: pathlib.Path) -> Iterator[frames.Pair]:
-        """Returns one pair.
+    def reader(self, name: str, path: pathlib.Path) -> pipeline.Reader:
+        """Returns what reads one pair.
 
         Args:
             name: id of the record.
             path: of the left view.
 
-        Yields:
-            The pair.
-
-        Raises:
-            DataError: one of its files cannot be read.
+        Returns:
+            A function of nothing.
         """
-        left, right = self._pairs[name]
-        views = (image_files.load(file).image for file in (left, right))
-        yield frames.Pair(name, *views, f"{left} and {right}")
+        return functools.partial(_read, name, self._pairs[name])
+
+
+def _read(name: str, files: pairs.Files) -> Iterator[frames.Pair]:
+    views = (image_files.load(file).image for file in files)
+    yield frames.Pair(name, *views, f"{files.left} and {files.right}")

@@ -1,7 +1,7 @@
 """What builders of relative disparity from stereo share: pairs in, records out."""
 
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +10,7 @@ import tensorflow_datasets as tfds
 from dpjax import errors
 from dpjax.data import identity, image_files
 from dpjax.data.builders import image_set
-from dpjax.data.stereo import frames, report, store
-
-_BATCH = 8  # frames that accelerators match together; processors take turns anyway
+from dpjax.data.stereo import frames, pipeline, report, results, store
 
 
 class StereoSet(image_set.ImageSet, skip_registration=True):
@@ -37,6 +35,8 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
         config: str = "default",
         disparities: tuple[int, int] | None = None,
         grey: bool = False,
+        beam_runner: str | None = None,
+        beam_options: str = "",
         **options: Any,
     ):
         """Keeps how pairs are matched.
@@ -46,31 +46,46 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
             disparities: least and largest one, pixels at the recorded width; None takes
                 1/15 of it to both sides.
             grey: whether views without colour are taken.
+            beam_runner: of Apache Beam, whose workers match the frames; None matches
+                them here.
+            beam_options: of its pipeline, as `pipeline.fill` takes them.
             **options: of `image_set.ImageSet`.
 
         Raises:
-            UserError: disparities that do not rise.
+            UserError: disparities that do not rise, or a runner without Beam.
         """
+        if beam_runner is not None:
+            pipeline.check()
+        self._beam = beam_runner, beam_options
         self.settings = frames.Settings(disparities=disparities, has_grey=grey)
         super().__init__(config=tfds.core.BuilderConfig(name=config), **options)
         self._store = store.Store(self.kept, self.settings)
 
-    def pairs_of(
-        self, name: str, path: pathlib.Path
-    ) -> Iterator[frames.Pair | frames.Rejection]:
-        """Returns the pairs of one entry of `find`.
+    def reader(self, name: str, path: pathlib.Path) -> pipeline.Reader:
+        """Returns what reads the pairs of one entry of `find`.
 
         Args:
             name: id of the entry.
             path: of its file.
 
-        Yields:
-            Pairs; rejections for what the file lacks.
-
-        Raises:
-            DataError: the file cannot be read.
+        Returns:
+            A function that can be pickled, without the builder; it raises DataError for
+            a file that cannot be read, after the pairs that can.
         """
         raise NotImplementedError
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        runner, options = self._beam
+        if runner is not None:
+            files = [f for s in self.find(self.folder).values() for f in s.items()]
+            pipeline.fill(
+                [self.reader(name, path) for name, path in files],
+                self.settings,
+                self.kept,
+                runner=runner,
+                options=options,
+            )
+        return super()._split_generators(dl_manager)
 
     def _generate_examples(
         self,
@@ -81,7 +96,8 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         index = self.info.metadata[image_set.INDEX].setdefault(split, [])
         quality = report.Report(self.settings)
-        for result in self._results(files, done, total):
+        found = self._read(files, done, total)
+        for result in results.of_pairs(found, self.settings, self._store):
             quality.add(result)
             if isinstance(result, frames.Rejection):
                 self.leave_out(result.message)
@@ -99,60 +115,18 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
         quality.write(pathlib.Path(self.data_dir))
         self.note(f"{quality.summary()}; see {report.COUNTS} and {report.PAGE} there")
 
-    def _results(
-        self, files: dict[str, pathlib.Path], done: Iterator[int], total: int
-    ) -> Iterator[frames.Frame | frames.Rejection]:
-        for group in _groups(self._read(files, done, total), batch_size()):
-            yield from process(group, self.settings, self._store)
-
     def _read(
         self, files: dict[str, pathlib.Path], done: Iterator[int], total: int
     ) -> Iterator[frames.Pair | frames.Rejection]:
         for name, path in files.items():
             try:
-                yield from self.pairs_of(name, path)
+                yield from self.reader(name, path)()
             except errors.DataError as error:
                 if not self._skip_bad:
                     raise image_set.stopped(error) from error
                 yield frames.Rejection(name, "damaged", str(error))
             if self._progress:
                 self._progress(next(done), total)
-
-
-def batch_size() -> int:
-    """Returns how many frames are matched together here.
-
-    Returns:
-        1 on processors, where frames take turns.
-    """
-    import jax
-
-    return 1 if jax.default_backend() == "cpu" else _BATCH
-
-
-def process(
-    group: list[frames.Pair | frames.Rejection],
-    settings: frames.Settings,
-    kept: store.Store,
-) -> list[frames.Frame | frames.Rejection]:
-    """Returns what becomes of pairs, some of which were rejected before.
-
-    Args:
-        group: pairs and rejections.
-        settings: how pairs are matched.
-        kept: results of a build that was killed, and those of this one.
-
-    Returns:
-        A frame or a rejection for each, in order.
-    """
-    results = [kept.get(one) if isinstance(one, frames.Pair) else one for one in group]
-    places = [i for i, result in enumerate(results) if result is None]
-    pairs = [group[i] for i in places]
-    found = frames.process(pairs, settings, batch=batch_size())
-    for i, pair, result in zip(places, pairs, found, strict=True):
-        kept.put(pair, result)
-        results[i] = result
-    return results
 
 
 def example_of(frame: frames.Frame) -> dict[str, Any]:
@@ -172,14 +146,3 @@ def example_of(frame: frames.Frame) -> dict[str, Any]:
         "disparity": frame.disparity,
         "confidence": image_files.encode_png(frame.confidence),
     }
-
-
-def _groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    group: list[Any] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -1,12 +1,13 @@
 """A user's stereo films, under a name of the user's."""
 
+import functools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 from dpjax import errors
 from dpjax.data.builders import image_set, stereo_set
-from dpjax.data.stereo import frames, video
+from dpjax.data.stereo import frames, pipeline, video
 
 
 class StereoVideo(stereo_set.StereoSet, skip_registration=True):
@@ -20,6 +21,11 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
     def __init__(
         self,
         *,
+        config: str = "default",
+        disparities: tuple[int, int] | None = None,
+        grey: bool = False,
+        beam_runner: str | None = None,
+        beam_options: str = "",
         layout: video.Layout = "side-by-side-half",
         every: int = 24,
         **options: Any,
@@ -27,9 +33,14 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
         """Keeps where the views are.
 
         Args:
+            config: as for `stereo_set.StereoSet`.
+            disparities: likewise.
+            grey: likewise.
+            beam_runner: likewise.
+            beam_options: likewise.
             layout: of the pictures.
             every: frames from one that is taken to the next.
-            **options: of `stereo_set.StereoSet`.
+            **options: of `image_set.ImageSet`.
 
         Raises:
             UserError: an unknown layout, or `every` below 1.
@@ -40,7 +51,14 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
             raise errors.UserError(f"--every is 1 or more, got {every}.")
         self._layout = layout
         self._every = every
-        super().__init__(**options)
+        super().__init__(
+            config=config,
+            disparities=disparities,
+            grey=grey,
+            beam_runner=beam_runner,
+            beam_options=beam_options,
+            **options,
+        )
 
     def find(self, folder: pathlib.Path) -> image_set.Splits:
         """Returns the films.
@@ -56,20 +74,23 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
         """
         return {"train": video.find(folder)}
 
-    def pairs_of(self, name: str, path: pathlib.Path) -> Iterator[frames.Pair]:
-        """Returns the frames of a film.
+    def reader(self, name: str, path: pathlib.Path) -> pipeline.Reader:
+        """Returns what reads the frames of a film, called NAME/NUMBER.
 
         Args:
             name: of the film.
             path: of its file.
 
-        Yields:
-            Pairs, called NAME/NUMBER.
-
-        Raises:
-            DataError: it cannot be read, or, after its sound frames, it ends early.
+        Returns:
+            A function of nothing.
         """
-        for number, picture in video.read(path, every=self._every):
-            views = video.split(picture, self._layout)
-            origin = f"{path}, frame {number}"
-            yield frames.Pair(f"{name}/{number:06d}", *views, origin)
+        return functools.partial(_read, name, path, self._layout, self._every)
+
+
+def _read(
+    name: str, path: pathlib.Path, layout: video.Layout, every: int
+) -> Iterator[frames.Pair]:
+    for number, picture in video.read(path, every=every):
+        views = video.split(picture, layout)
+        origin = f"{path}, frame {number}"
+        yield frames.Pair(f"{name}/{number:06d}", *views, origin)
