@@ -21,6 +21,12 @@ _FLAGS = {
     "ignore": "--ignore",
     "unit": "--unit",
     "config": "--name",
+    "disparities": "--disparities",
+    "grey": "--grey",
+    "layout": "--layout",
+    "every": "--every",
+    "beam_runner": "--beam-runner",
+    "beam_options": "--beam-options",
 }
 _TRAINED = ("train", "train_aug")  # splits to train on; the others are to score
 _MOST_PAIRS = 10**9  # a minute's work; ImageNet's would take an hour
@@ -35,8 +41,8 @@ class Options:
         source: your copy of the images, a folder; not needed for photos.
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
-        name: your name for an image_folder, class_folder, mask_folder or rgbd_folder,
-            used as image_folder/NAME.
+        name: your name for an image_folder, class_folder, mask_folder, rgbd_folder,
+            stereo_folder or stereo_video, used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
@@ -46,6 +52,18 @@ class Options:
         unit: what a number in the depth maps of an rgbd_folder means: metres,
             centimetres, millimetres, 1/256 (KITTI), 1/5000 (TUM); depth.json beside
             them may say it, too.
+        disparities: least and largest disparity of a stereo_folder or stereo_video,
+            pixels of views at most 960 wide, such as -64 64, which is the default at
+            that width; what lies behind the plane that the views converge on has
+            negative ones.
+        grey: take stereo views without colour.
+        layout: where the views of a stereo_video are: side-by-side or over-under, with
+            -half if they were squeezed into half the size.
+        every: of a stereo_video, take one of so many frames.
+        beam_runner: have frames of a stereo_folder or stereo_video matched by workers
+            of Apache Beam, such as DirectRunner or FlinkRunner; records are written to
+            a disk that all of them see.
+        beam_options: of its pipeline, as in project=mine,region=europe-west4.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
     """
@@ -59,6 +77,14 @@ class Options:
     test_list: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     ignore: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     unit: Annotated[str | None, tyro.conf.arg(metavar="UNIT")] = None
+    disparities: Annotated[
+        tuple[int, int] | None, tyro.conf.arg(metavar="LOW HIGH")
+    ] = None
+    grey: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    layout: Annotated[str | None, tyro.conf.arg(metavar="LAYOUT")] = None
+    every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    beam_runner: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    beam_options: Annotated[str | None, tyro.conf.arg(metavar="K=V,...")] = None
     skip_bad: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
@@ -110,6 +136,12 @@ def _prepare(options: Options) -> Path:
         "test_list": options.test_list,
         "ignore": options.ignore,
         "unit": options.unit,
+        "disparities": options.disparities,
+        "grey": options.grey or None,
+        "layout": options.layout,
+        "every": options.every,
+        "beam_runner": options.beam_runner,
+        "beam_options": options.beam_options,
     }
     given = {name: value for name, value in given.items() if value is not None}
     asked = [*given, *(["config"] if options.name is not None else [])]
@@ -117,7 +149,8 @@ def _prepare(options: Options) -> Path:
         if name not in _options_of(kind):
             raise errors.UserError(
                 f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
-                "prepare image_folder, class_folder, mask_folder or rgbd_folder."
+                "prepare image_folder, class_folder, mask_folder, rgbd_folder, "
+                "stereo_folder or stereo_video."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 

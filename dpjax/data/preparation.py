@@ -2,7 +2,8 @@
 
 Records are written into a hidden folder and moved into place by one rename.  A lock
 file keeps two processes from preparing the same set; whoever holds it may delete what
-a killed predecessor left behind.
+a killed predecessor left behind.  Results that took long are kept beside it until the
+set is finished, so that the next try need not compute them again.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ NAME = r"\w[\w.-]*"  # of a variant; it is a folder and a part of sources
 
 _UNFINISHED = ".unfinished"
 _LOCK = ".lock"
+_KEPT = ".kept"
 
 
 def default_directory() -> pathlib.Path:
@@ -116,12 +118,14 @@ def prepare(
             return present
         if config:
             options["config"] = config
+        kept = directory / name / _KEPT / (config or "default")
         with _quiet():
             builder = kind(
                 folder=folder,
                 skip_bad=skip_bad,
                 progress=progress,
                 data_dir=unfinished,
+                kept=kept,
                 **options,
             )
             _write(builder)
@@ -131,6 +135,7 @@ def prepare(
         if final.exists():
             final.rename(unfinished / "replaced")
         written.rename(final)
+        shutil.rmtree(kept, ignore_errors=True)
     return final
 
 

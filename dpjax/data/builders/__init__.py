@@ -37,6 +37,8 @@ TABLE: dict[str, str] = {
     "kitti_eigen": "dpjax.data.builders.kitti:KittiEigen",
     "diw": "dpjax.data.builders.diw:Diw",
     "nyudv2_ordinal": "dpjax.data.builders.nyu_ordinal:Nyudv2Ordinal",
+    "stereo_folder": "dpjax.data.builders.stereo_folder:StereoFolder",
+    "stereo_video": "dpjax.data.builders.stereo_video:StereoVideo",
     "rgbd_folder": "dpjax.data.builders.rgbd_folder:RgbdFolder",
 }
 

@@ -74,6 +74,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         folder: pathlib.Path | None = None,
         skip_bad: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        kept: pathlib.Path | None = None,
         **options: Any,
     ):
         """Keeps where the files are; reads nothing.
@@ -82,11 +83,14 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             folder: the user's copy.
             skip_bad: leave out files that cannot be used, instead of failing.
             progress: called with (files done, files in all) after each file.
+            kept: a folder, which need not exist, for results that are too dear to
+                compute again if the build is killed; None keeps none.
             **options: of `tfds.core.GeneratorBasedBuilder`, such as `data_dir`.
         """
         self.folder = folder
         self._skip_bad = skip_bad
         self._progress = progress
+        self.kept = kept
         super().__init__(file_format="array_record", **options)
 
     def find(self, folder: pathlib.Path | None) -> Splits:

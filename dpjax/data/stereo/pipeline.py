@@ -1,0 +1,87 @@
+"""Frames matched by the workers of an Apache Beam pipeline.
+
+Workers keep what they find in a `store` that all machines see; TFDS then writes the
+records from there, in order, as it does on one machine.  So both ways give the same
+records, and a pipeline that was killed goes on.
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from dpjax import errors
+from dpjax.data.stereo import frames, results, store
+
+Reader = Callable[[], Iterable[frames.Pair]]
+
+
+def check() -> Any:
+    """Returns Apache Beam.
+
+    Returns:
+        The module.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import apache_beam
+    except ImportError as error:
+        raise errors.UserError(
+            "--beam-runner wants Apache Beam, which is not installed. Run `pip install "
+            "'dpjax[beam]'`, or leave the option out to use this machine alone."
+        ) from error
+    return apache_beam
+
+
+def fill(
+    readers: Sequence[Reader],
+    settings: frames.Settings,
+    folder: pathlib.Path,
+    *,
+    runner: str,
+    options: str = "",
+) -> None:
+    """Matches the frames of files and keeps the results.
+
+    Args:
+        readers: one for each file or pair, which can be pickled; a worker takes one.
+        settings: how pairs are matched.
+        folder: of the store, on a disk that all workers see under this path.
+        runner: of Beam, such as DirectRunner, FlinkRunner or DataflowRunner.
+        options: of the pipeline, as in "project=mine,region=europe-west4".
+
+    Raises:
+        UserError: Beam is not installed.
+    """
+    beam = check()
+    flags = [f"--{one.strip()}" for one in options.split(",") if one.strip()]
+    work = functools.partial(keep, settings=settings, folder=folder)
+    configured = beam.options.pipeline_options.PipelineOptions(flags)
+    with beam.Pipeline(runner=runner, options=configured) as pipeline:
+        # Without a new shuffle, readers of a file would stay with one worker.
+        tasks = pipeline | beam.Create(list(readers)) | beam.Reshuffle()
+        tasks | beam.Map(work)
+
+
+def keep(reader: Reader, *, settings: frames.Settings, folder: pathlib.Path) -> int:
+    """Matches the frames of one file and keeps the results.
+
+    Args:
+        reader: of the file; what it cannot read is told when records are written.
+        settings: how pairs are matched.
+        folder: of the store.
+
+    Returns:
+        How many frames and rejections there are.
+    """
+    kept = store.Store(folder, settings)
+    return sum(1 for _ in results.of_pairs(_readable(reader), settings, kept))
+
+
+def _readable(reader: Reader) -> Iterator[frames.Pair]:
+    try:
+        yield from reader()
+    except errors.DataError:
+        return

@@ -1,0 +1,91 @@
+"""Finished frames on disk, so that a build that was killed goes on where it was.
+
+Records come into being all together or not at all; matching takes hours.  So each
+frame is kept as it is done, under a key of its pixels and the settings: a later build
+takes it from there, and one with other files or settings does not.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from dpjax.data.stereo import frames
+
+_FORMAT = 1  # of what is computed: one more whenever results change
+
+
+class Store:
+    """Results by pair, in a folder.
+
+    A result is written beside its place and moved there, so what is there is whole.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, settings: frames.Settings):
+        """Makes nothing yet.
+
+        Args:
+            folder: where results are kept; None keeps none.
+            settings: that they are computed with.
+        """
+        self._folder = folder
+        self._settings = repr((_FORMAT, settings))
+
+    def get(self, pair: frames.Pair) -> frames.Frame | frames.Rejection | None:
+        """Returns the result that is kept for a pair.
+
+        Args:
+            pair: two views.
+
+        Returns:
+            It, or None if there is none that can be read.
+        """
+        if self._folder is None:
+            return None
+        try:
+            with open(self._path(pair), "rb") as opened, np.load(opened) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+        values = json.loads(arrays.pop("values").tobytes())
+        if "reason" in values:
+            return frames.Rejection(**values, **arrays)
+        values["bars"] = tuple(values["bars"])
+        return frames.Frame(**values, **arrays)
+
+    def put(self, pair: frames.Pair, result: frames.Frame | frames.Rejection) -> None:
+        """Keeps a result.
+
+        Args:
+            pair: two views.
+            result: what `frames.process` gave for them.
+        """
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        values = {
+            field.name: getattr(result, field.name)
+            for field in dataclasses.fields(result)
+        }
+        arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray)}
+        values = {k: v for k, v in values.items() if k not in arrays}
+        text = np.frombuffer(json.dumps(values).encode(), np.uint8)
+        path = self._path(pair)
+        # Two processes that compute the same frame do not write the same file.
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        with open(unfinished, "wb") as file:
+            np.savez_compressed(file, values=text, **arrays)
+        unfinished.replace(path)
+
+    def _path(self, pair: frames.Pair) -> pathlib.Path:
+        digest = hashlib.sha256(self._settings.encode())
+        for text in (pair.name, pair.origin):
+            digest.update(text.encode() + b"\0")
+        for view in (pair.left, pair.right):
+            digest.update(str(view.shape).encode())
+            digest.update(np.ascontiguousarray(view))
+        return self._folder / f"{digest.hexdigest()}.npz"
