@@ -2,9 +2,11 @@
 
 from dpjax.data import degradations
 from dpjax.data.superpixels import front_end
+from dpjax.ops import depth_bins as bins
 from dpjax.tasks import (
     classification,
     depth,
+    depth_bins,
     restoration,
     segmentation,
     superpixel_depth,
@@ -13,8 +15,10 @@ from dpjax.tasks import (
 
 Task = task.Task
 TYPES: tuple[type, ...] = (
+    bins.Bins,
     classification.Classification,
     depth.Depth,
+    depth_bins.DepthBins,
     front_end.Settings,
     restoration.Restoration,
     segmentation.Segmentation,
