@@ -42,7 +42,7 @@ class Halved(nn.Module):
 
     @nn.compact
     def __call__(self, images, train=False):
-        return {2: nn.relu(layers.conv(4, 3, stride=2, bias=True, name="conv")(images))}
+        return {2: nn.tanh(layers.conv(8, 3, stride=2, bias=True, name="conv")(images))}
 
 
 class Said(nn.Module):
@@ -108,7 +108,9 @@ def test_updates_lower_the_loss_and_move_all_that_an_order_knows(case):
             np.testing.assert_allclose(new, old, atol=1e-5)
         else:
             assert (old != new).any(), path
-    assert losses[-1]["loss"] < 0.97 * losses[0]["loss"]
+    assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
+    error = "wrong_order" if case else "log_error"
+    assert losses[-1][error] < 0.7 * losses[0][error]
 
 
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
