@@ -17,6 +17,8 @@ BOTH_WAYS = (
     "rednet10_denoise",
     "wide_caltech20",
     "refinenet_lw_camvid",
+    "cls_small_nyudv2",
+    "redweb_small_ranking_nyudv2",
     "fcsp_small_nyudv2",
     "crf_rnn_voc2012",
 )

@@ -2,9 +2,12 @@
 
 from dpjax.data import degradations
 from dpjax.data.superpixels import front_end
+from dpjax.ops import depth_bins as bins
 from dpjax.tasks import (
     classification,
     depth,
+    depth_bins,
+    relative_depth,
     restoration,
     segmentation,
     superpixel_depth,
@@ -13,9 +16,12 @@ from dpjax.tasks import (
 
 Task = task.Task
 TYPES: tuple[type, ...] = (
+    bins.Bins,
     classification.Classification,
     depth.Depth,
+    depth_bins.DepthBins,
     front_end.Settings,
+    relative_depth.RelativeDepth,
     restoration.Restoration,
     segmentation.Segmentation,
     superpixel_depth.SuperpixelDepth,

@@ -20,7 +20,7 @@ from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
 from dpjax.models import grid_crf, zoo
 from dpjax.ops import enlarge
-from dpjax.tasks import answer, depth_protocols, photographs, task
+from dpjax.tasks import answer, depth_protocols, photographs, pixel_networks, task
 from dpjax.viz import depth_maps
 
 Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
@@ -87,6 +87,7 @@ class Depth(task.Task):
     result: ClassVar[str] = "depth"
     # Fields that say what a number of the network means.
     _meaning: ClassVar[tuple[str, ...]] = ("unit",)
+    _losses: ClassVar[tuple[str, ...]] = Loss.__args__
 
     loss: Loss = "scale_invariant"
     unit: Unit = "log_metres"
@@ -111,7 +112,12 @@ class Depth(task.Task):
             if name not in self.protocols:
                 raise errors.unknown_name("depth protocol", name, self.protocols)
         rules = (
-            ("loss", self.loss, f"one of {', '.join(_LOSSES)}", lambda v: v in _LOSSES),
+            (
+                "loss",
+                self.loss,
+                f"one of {', '.join(self._losses)}",
+                lambda v: v in self._losses,
+            ),
             (
                 "unit",
                 self.unit,
@@ -168,24 +174,12 @@ class Depth(task.Task):
         return self
 
     def _check_model(self, model: config.Model) -> None:
-        known = zoo.list_depth_networks()
-        if model.name not in known:
-            raise errors.UserError(
-                "Depth wants a network that gives one number for every pixel, got "
-                f"{model.name}. Choose one of {', '.join(known)}."
-            )
-        options = {**zoo.list_options(model.name), **model.options}
-        if options.get("num_classes", 1) != 1:
-            raise errors.UserError(
-                "Depth is one number for every pixel, the network gives "
-                f"{options['num_classes']}. Pass --model.options.num-classes 1."
-            )
-        crf, known = options.get("crf", "none"), ("none", *grid_crf.NAMES)
-        if crf not in known:
-            raise errors.UserError(
-                f"A depth has no labels, which the CRF {crf!r} joins. Choose one of "
-                f"{', '.join(known)} for --model.options.crf."
-            )
+        pixel_networks.check(model, 1, task="Depth", meaning="one number")
+        pixel_networks.check_crf(
+            model,
+            grid_crf.NAMES,
+            because="A depth has no labels, which the CRF {} joins.",
+        )
 
     def batch_spec(
         self, data: config.Data, batch_size: int

@@ -108,6 +108,20 @@ def with_bar(
     return np.concatenate([picture, np.array(page)])
 
 
+def with_margin(picture: np.ndarray) -> np.ndarray:
+    """Returns a picture with white where others of its size have their bar.
+
+    Args:
+        picture: uint8 [h, w, 3]; narrow ones are enlarged as by `with_bar`.
+
+    Returns:
+        uint8 [h' + bar, w', 3].
+    """
+    picture = _enlarged(picture)
+    height, width = _bar_height(picture.shape[1]), picture.shape[1]
+    return np.concatenate([picture, np.full((height, width, 3), 255, np.uint8)])
+
+
 def panel(
     image: np.ndarray,
     truth: np.ndarray,
@@ -157,7 +171,7 @@ def panel(
         tops.append(_top(spread))
         maps.append(("standard deviation", spread, None, misses))
     misses["most"] = max(tops) or 1.0
-    parts = [("image", _with_margin(image))]
+    parts = [("image", with_margin(image))]
     for label, values, where, scale in maps:
         parts.append((label, with_bar(colours(values, where, **scale), **scale)))
     return panels.compose(parts, title=title)
@@ -234,10 +248,3 @@ def _scale(width: int) -> float:
 
 def _bar_height(width: int) -> int:
     return round(_scale(width) * (2 * _MARGIN + _BAR + _TICK + _TEXT))
-
-
-def _with_margin(image: np.ndarray) -> np.ndarray:
-    """White where the other pictures have their bar."""
-    image = _enlarged(image)
-    height, width = _bar_height(image.shape[1]), image.shape[1]
-    return np.concatenate([image, np.full((height, width, 3), 255, np.uint8)])
