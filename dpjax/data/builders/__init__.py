@@ -38,6 +38,7 @@ TABLE: dict[str, str] = {
     "diw": "dpjax.data.builders.diw:Diw",
     "nyudv2_ordinal": "dpjax.data.builders.nyu_ordinal:Nyudv2Ordinal",
     "rgbd_folder": "dpjax.data.builders.rgbd_folder:RgbdFolder",
+    "stereo_pairs": "dpjax.data.builders.stereo_pairs:StereoPairs",
 }
 
 
