@@ -1,4 +1,9 @@
-"""Networks that learn disparity from stereo pairs and see one view, by name."""
+"""Networks that learn disparity from stereo pairs and see one view, by name.
+
+A decoder says by `views` what it gives: 2, disparity of the left and of the right view
+as shares of the width, in training at several scales; or 1, that of the left view in
+pixels.
+"""
 
 import functools
 from collections.abc import Callable

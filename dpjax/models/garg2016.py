@@ -129,6 +129,7 @@ class DisparitySum(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     align_corners = False
+    views = 1
 
     @nn.compact
     def __call__(

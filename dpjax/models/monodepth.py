@@ -154,6 +154,7 @@ class DisparityDecoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     align_corners = False
+    views = _VIEWS
 
     def __post_init__(self):
         """Checks the configuration; see the class for what each field may be."""

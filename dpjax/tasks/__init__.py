@@ -7,6 +7,7 @@ from dpjax.tasks import (
     depth,
     restoration,
     segmentation,
+    self_supervised_depth,
     superpixel_depth,
     task,
 )
@@ -18,6 +19,7 @@ TYPES: tuple[type, ...] = (
     front_end.Settings,
     restoration.Restoration,
     segmentation.Segmentation,
+    self_supervised_depth.SelfSupervisedDepth,
     superpixel_depth.SuperpixelDepth,
     *degradations.TYPES,
 )
