@@ -33,6 +33,9 @@ def batch(photo):
 class Toy(nn.Module):
     """Disparities of two scales from one convolution each."""
 
+    channels = 3
+    smallest_side = 24
+
     @nn.compact
     def __call__(self, images, train=False):
         coarse = nn.avg_pool(images, (2, 2), (2, 2))
