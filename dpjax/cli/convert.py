@@ -115,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
     zoo.create_module(options.model, **chosen)  # a misspelt name comes before the file
     arrays = importers.read_arrays(options.source)
     others = (*zoo.list_segmenters(), *zoo.list_depth_networks())
-    others += tuple(zoo.list_superpixel_networks())
+    others += (*zoo.list_disparity_networks(), *zoo.list_superpixel_networks())
     read = _scorer if options.model in (*zoo.list_backbones(), *others) else _restorer
     variables, task = read(arrays, chosen, options)
     fresh = matching.skipped(variables, options.skip)

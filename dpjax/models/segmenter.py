@@ -47,7 +47,9 @@ class Segmenter(nn.Module):
         """Whether the outer scores lie on the outer pixels, not half a step inside."""
         return self.decoder.align_corners
 
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(
+        self, images: jax.Array, train: bool = False
+    ) -> jax.Array | tuple[jax.Array, ...]:
         """Returns one score for each class and place, before the softmax.
 
         Args:
@@ -56,7 +58,8 @@ class Segmenter(nn.Module):
             train: whether dropout is on and batch statistics are taken.
 
         Returns:
-            float32 [b, h', w', k], as large as the decoder gives it.
+            float32 [b, h', w', k], as large as the decoder gives it; in training a
+            tuple of such maps where the decoder gives one.
 
         Raises:
             UserError: images of another rank or channel count, or several maps of a
@@ -71,4 +74,6 @@ class Segmenter(nn.Module):
                 "backbone gives several. Choose one scale, and one stage of a stride."
             )
         scores = self.decoder(pyramid, images.shape[1:3], train=train)
-        return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        return jax.tree.map(
+            lambda x: x.astype(jnp.promote_types(x.dtype, jnp.float32)), scores
+        )

@@ -1,7 +1,7 @@
 """Every network by name: how it is listed, checked and built.
 
-The tables are here for restoration, else in `backbones`, `segmenters`, `depth_networks`
-and `superpixel_networks`.
+The tables are here for restoration, else in `backbones`, `segmenters`,
+`depth_networks`, `disparity_networks` and `superpixel_networks`.
 
 What runs a network asks four things of its module: `channels` of the image; `stride`,
 of which the sides of an image are multiples; `halo`, the pixels around a window that
@@ -27,6 +27,7 @@ from dpjax import errors
 from dpjax.models import (
     backbones,
     depth_networks,
+    disparity_networks,
     grid_crf,
     rednet,
     segmenters,
@@ -55,6 +56,7 @@ _MODELS = {
     **backbones.CLASSIFIERS,
     **segmenters.BUILDERS,
     **depth_networks.BUILDERS,
+    **disparity_networks.BUILDERS,
     **superpixel_networks.BUILDERS,
 }
 
@@ -118,6 +120,18 @@ def list_depth_networks(pattern: str = "*") -> list[str]:
         The names that match; empty when none does.
     """
     return sorted(fnmatch.filter(depth_networks.NAMES, pattern))
+
+
+def list_disparity_networks(pattern: str = "*") -> list[str]:
+    """Returns the names of the networks that learn disparity from pairs, sorted.
+
+    Args:
+        pattern: shell-style pattern, such as "monodepth*".
+
+    Returns:
+        The names that match; empty when none does.
+    """
+    return sorted(fnmatch.filter(disparity_networks.BUILDERS, pattern))
 
 
 def list_superpixel_networks(pattern: str = "*") -> list[str]:
@@ -246,6 +260,8 @@ def _options(
     if name in depth_networks.FIXED_SIZE:
         for part in depth_networks.FIXED_SIZE[name]:
             found += _parameters(part)
+    for part in disparity_networks.PARTS.get(name, ()):
+        found += _parameters(part)
     if name in superpixel_networks.BUILDERS:
         for part in superpixel_networks.parts(name, **chosen):
             # The channels of a trunk are features there, not classes.

@@ -10,6 +10,7 @@ from dpjax.tasks import (
     relative_depth,
     restoration,
     segmentation,
+    self_supervised_depth,
     superpixel_depth,
     task,
 )
@@ -24,6 +25,7 @@ TYPES: tuple[type, ...] = (
     relative_depth.RelativeDepth,
     restoration.Restoration,
     segmentation.Segmentation,
+    self_supervised_depth.SelfSupervisedDepth,
     superpixel_depth.SuperpixelDepth,
     *degradations.TYPES,
 )

@@ -36,6 +36,7 @@ def test_every_model_maps_images_to_images(name, options):
 
 def test_every_model_is_of_a_known_kind():
     scorers = {*SEGMENTERS, *DEPTH, *zoo.list_superpixel_networks()}
+    scorers |= set(zoo.list_disparity_networks())
     assert set(zoo.list_models()) == {*RESTORATION, *BACKBONES, *scorers}
 
 

@@ -40,6 +40,7 @@ TABLE: dict[str, str] = {
     "stereo_folder": "dpjax.data.builders.stereo_folder:StereoFolder",
     "stereo_video": "dpjax.data.builders.stereo_video:StereoVideo",
     "rgbd_folder": "dpjax.data.builders.rgbd_folder:RgbdFolder",
+    "stereo_pairs": "dpjax.data.builders.stereo_pairs:StereoPairs",
 }
 
 
