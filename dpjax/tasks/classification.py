@@ -92,11 +92,6 @@ class Classification(class_names.NamingTask):
     lighting: float = 0.1
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         model = experiment.model
         known = {**zoo.list_options(model.name), **model.options}
@@ -141,14 +136,10 @@ class Classification(class_names.NamingTask):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
+        """Returns shapes and types of image, label, valid, position.
 
         Args:
             data: not used; `side` tells the size.
-            batch_size: leading axis.
-
-        Returns:
-            image, label, valid, position.
         """
         shape = (batch_size, self.side, self.side, 3)
         return {
@@ -165,8 +156,6 @@ class Classification(class_names.NamingTask):
 
         Args:
             record: `image` uint8 [h, w, 3] and `label`.
-            rng: the example's own generator.
-            data: not used.
 
         Returns:
             `image` uint8 [side, side, 3], `label` int32.
@@ -184,11 +173,6 @@ class Classification(class_names.NamingTask):
         self, batch: task.Batch, keys: jax.Array, data: config.Data
     ) -> tuple[jax.Array, task.Batch]:
         """Returns images with random colours, mirrored and mixed.
-
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
 
         Returns:
             float32 [b, side, side, 3] in [0, 1], and the batch with `partner` and
@@ -214,7 +198,6 @@ class Classification(class_names.NamingTask):
 
         Args:
             outputs: scores, float32 [b, k].
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "accuracy" as (sum [b], count [b]).
@@ -238,8 +221,6 @@ class Classification(class_names.NamingTask):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [side', side', 3], or [10, side', side', 3], the middle first.
@@ -262,10 +243,7 @@ class Classification(class_names.NamingTask):
 
         Args:
             record: the image, with its `label`.
-            condition: there is only one.
-            given: what the network saw.
             output: its scores, [k], or [n, k] of several views.
-            protocol: one of `protocols`.
 
         Returns:
             top1 and top5, 1 or 0; nll; the classes `label` and `told` as numbers; and
@@ -287,9 +265,6 @@ class Classification(class_names.NamingTask):
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the scores of a set.
 
-        Args:
-            rows: what `score` gave.
-
         Returns:
             top1 and top5, percent; nll, the mean negative log-likelihood; ece15, the
             expected calibration error over 15 bins, percent.
@@ -304,9 +279,6 @@ class Classification(class_names.NamingTask):
 
     def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
         """Returns the score of each class, and what is taken for what.
-
-        Args:
-            rows: what `score` gave.
 
         Returns:
             "classes", the poorest first, and "confusions", the most frequent first.
@@ -348,19 +320,7 @@ class Classification(class_names.NamingTask):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns what the network saw, with the truth, beside its five first names.
-
-        Args:
-            record: the image.
-            condition: there is only one.
-            given: what the network saw.
-            output: its scores.
-            row: what `score` gave.
-            protocol: not used.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns what the network saw, with the truth, beside its five first names."""
         view = given[0] if given.ndim == 4 else given
         seen = photographs.in_8_bits(view)
         factor = -(-_PANEL // min(seen.shape[:2]))
@@ -379,16 +339,12 @@ class Classification(class_names.NamingTask):
 
         A photograph is seen as it would be if it were scored, in 8 bits.
 
-        Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
-            options: none are known.
-
         Returns:
             One view, float32 [h, w, 3], and the function that gives the ranking: in
             words the first five, as values all of them.
 
         Raises:
-            UserError: an option.
+            UserError: an option; none are known.
         """
         self.enlargement(options)
         record = {"image": photographs.in_8_bits(image)}

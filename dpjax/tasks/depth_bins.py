@@ -62,11 +62,6 @@ class DepthBins(depth.Depth):
         return self.loss == "ordinal"
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         known = ("ordinal",) if self.is_ordinal else ("expectation", "argmax", "median")
         rules = (
@@ -113,7 +108,6 @@ class DepthBins(depth.Depth):
 
         Args:
             outputs: scores, float32 [b, h', w', B].
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "log_error" as (sum [b], count [b]).

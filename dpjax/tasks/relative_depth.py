@@ -90,11 +90,6 @@ class RelativeDepth(task.Task):
     jitter: float = 0.0
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         pixel_networks.check(
             experiment.model, 1, task="Relative depth", meaning="one number"
@@ -163,12 +158,6 @@ class RelativeDepth(task.Task):
     def with_records(self, opened: Sequence[sources.Source]) -> "RelativeDepth":
         """Returns this task.
 
-        Args:
-            opened: the records that are trained on and scored, or scored only.
-
-        Returns:
-            The task itself.
-
         Raises:
             DataError: records that know neither the target nor pairs of points.
         """
@@ -189,15 +178,7 @@ class RelativeDepth(task.Task):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
-
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
-        Returns:
-            image, target, has_target, valid, position.
-        """
+        """Returns shapes and types of image, target, has_target, valid, position."""
         return photographs.batch_spec(
             data, batch_size, target=jnp.float32, has_target=jnp.bool_
         )
@@ -210,8 +191,6 @@ class RelativeDepth(task.Task):
         Args:
             record: `image` uint8 [h, w, 3], and `depth`, or `disparity` with or without
                 `confidence`, float32 [h', w'].
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             `image` uint8 [*crop, 3]; `target` float32 [*crop], depth in medians of the
@@ -242,11 +221,6 @@ class RelativeDepth(task.Task):
     ) -> tuple[Any, task.Batch]:
         """Returns images with random colours, and draws the pairs to compare.
 
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
-
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch with the fields of
             `ops.pairs.Pairs`, [b, p].
@@ -263,7 +237,6 @@ class RelativeDepth(task.Task):
 
         Args:
             outputs: larger for farther, float32 [b, h', w', 1].
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "wrong_order" as (sum [b], count [b]).
@@ -290,8 +263,6 @@ class RelativeDepth(task.Task):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [h', w', 3].
@@ -311,10 +282,6 @@ class RelativeDepth(task.Task):
 
         Args:
             record: the image with its target, or with `points` and `relation`.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            protocol: one of `protocols`.
 
         Returns:
             whdr of this image, unless no pair has an order, and `counts`, what
@@ -342,9 +309,6 @@ class RelativeDepth(task.Task):
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the scores of a set.
 
-        Args:
-            rows: what `score` gave.
-
         Returns:
             What `ordinal_protocols.summary` returns.
         """
@@ -352,9 +316,6 @@ class RelativeDepth(task.Task):
 
     def tables(self, rows: Sequence[task.Row]) -> dict[str, task.Table]:
         """Returns scores with confidence intervals, and WKDR by threshold.
-
-        Args:
-            rows: what `score` gave.
 
         Returns:
             "scores", and "thresholds" where some pairs are equally far.
@@ -381,19 +342,7 @@ class RelativeDepth(task.Task):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns image, true and predicted order, each in colours from near to far.
-
-        Args:
-            record: the image.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            row: what `score` gave.
-            protocol: one of `protocols`.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns image, true and predicted order, each in colours from near to far."""
         truth = {}
         if self.target in record:
             values, known = self._truth(record)
@@ -411,16 +360,12 @@ class RelativeDepth(task.Task):
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its answer is read.
 
-        Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
-            options: none are known.
-
         Returns:
             One view, and the function that gives colours with a bar from near to far,
             and "relative_depth" float32 [h, w], larger for farther.
 
         Raises:
-            UserError: an option.
+            UserError: an option; none are known.
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)

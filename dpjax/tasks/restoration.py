@@ -76,11 +76,6 @@ class Restoration(task.Task):
     loss: Literal["mse", "l1", "charbonnier"] = "mse"
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         super().check(experiment)
         if not self.degradations or not self.judged:
             raise errors.UserError(
@@ -106,9 +101,6 @@ class Restoration(task.Task):
 
     def check_trained(self, trained: task.Task) -> None:
         """Raises if weights of another kind of damage would be scored.
-
-        Args:
-            trained: what the weights were trained for.
 
         Raises:
             UserError: another task, other colour planes, or a damage that the weights
@@ -172,14 +164,9 @@ class Restoration(task.Task):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
+        """Returns shapes and types of image, kind, valid, position.
 
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
-        Returns:
-            image, kind, valid, position, and degraded where a host codec takes part.
+        Where a host codec takes part, of degraded, too.
         """
         sides = data.crop
         if not self._only_on_host:
@@ -202,8 +189,6 @@ class Restoration(task.Task):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             `image` uint8 [h, w, c], `kind` int32, and `degraded` where needed.
@@ -239,11 +224,6 @@ class Restoration(task.Task):
     ) -> tuple[jax.Array, task.Batch]:
         """Returns degraded images and their clean targets.
 
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: crop size.
-
         Returns:
             float32 [b, h, w, c] in [0, 1], and the batch with `clean` of that shape.
         """
@@ -263,7 +243,6 @@ class Restoration(task.Task):
 
         Args:
             outputs: restored images, float32 [b, h, w, c].
-            batch: what `inputs` returned.
 
         Returns:
             "loss" and "mse" as (sum [b], count [b]).
@@ -309,8 +288,6 @@ class Restoration(task.Task):
 
         Args:
             record: `image` uint8 [h, w, 3], `id`, `depth` in metres if it is known.
-            condition: one of `conditions()`.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [h, w, c].
@@ -335,11 +312,7 @@ class Restoration(task.Task):
         """Returns PSNR and SSIM of the output, and of the degraded input beside it.
 
         Args:
-            record: the photograph.
-            condition: one of `conditions()`.
-            given: what the network saw.
             output: what it returned, float32 [h, w, c].
-            protocol: one of `protocols`.
 
         Returns:
             psnr, psnr_input in dB; ssim, ssim_input; for JPEG also psnr_b and
@@ -373,9 +346,6 @@ class Restoration(task.Task):
     def summarise(self, rows: Sequence[task.Row]) -> dict[str, float]:
         """Returns the mean of each metric over the images.
 
-        Args:
-            rows: what `score` gave.
-
         Returns:
             psnr, ssim, psnr_input, ssim_input, and psnr_b, psnr_b_input of JPEG.
         """
@@ -395,19 +365,7 @@ class Restoration(task.Task):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns input, output and truth side by side, with their scores.
-
-        Args:
-            record: the photograph.
-            condition: one of `conditions()`.
-            given: what the network saw.
-            output: what it returned.
-            row: what `score` gave.
-            protocol: not used.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns input, output and truth side by side, with their scores."""
         judge = self.judged[self.conditions().index(condition)]
         clean = self._plane(judge.crop_to_fit(record["image"]), judge)
         parts = [
@@ -443,7 +401,6 @@ class Restoration(task.Task):
         leaves the colour differences as they are.
 
         Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
             options: {"scale": s} enlarges first, for super-resolution.
 
         Returns:

@@ -65,11 +65,6 @@ class SelfSupervisedDepth(depth.Depth):
     flip_average: bool = False
 
     def check(self, experiment: config.Experiment) -> None:
-        """Raises `errors.UserError` if the experiment cannot work with this task.
-
-        Args:
-            experiment: the whole run.
-        """
         # The rules of Depth on losses and units are others.
         task.Task.check(self, experiment)
         for name in self.also:
@@ -107,12 +102,6 @@ class SelfSupervisedDepth(depth.Depth):
     def with_records(self, opened: Sequence[sources.Source]) -> "SelfSupervisedDepth":
         """Returns this task.
 
-        Args:
-            opened: the records that are trained on and scored, or scored only.
-
-        Returns:
-            The task itself.
-
         Raises:
             DataError: records with neither a right view nor depth.
         """
@@ -146,15 +135,7 @@ class SelfSupervisedDepth(depth.Depth):
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of a training batch.
-
-        Args:
-            data: crop size.
-            batch_size: leading axis.
-
-        Returns:
-            image, right, valid, position.
-        """
+        """Returns shapes and types of image, right, valid, position."""
         found = photographs.batch_spec(data, batch_size)
         return {**found, "right": found["image"]}
 
@@ -167,8 +148,6 @@ class SelfSupervisedDepth(depth.Depth):
 
         Args:
             record: `image` and `right`, uint8 [h, w, 3].
-            rng: the example's own generator.
-            data: crop size.
 
         Returns:
             `image` and `right`, uint8 [*crop, 3].
@@ -197,11 +176,6 @@ class SelfSupervisedDepth(depth.Depth):
     ) -> tuple[Any, task.Batch]:
         """Returns left views with random colours.
 
-        Args:
-            batch: what the pipeline gave.
-            keys: one PRNG key for each example, [b].
-            data: not used.
-
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch with both views so.
         """
@@ -221,7 +195,6 @@ class SelfSupervisedDepth(depth.Depth):
             outputs: disparities as shares of the width, of several scales or of one,
                 float32 [b, h', w', 2]; or that of the left view in pixels, [b, h, w,
                 1].
-            batch: what `inputs` returned.
 
         Returns:
             "loss" as (sum [b], count [b]).
@@ -249,8 +222,6 @@ class SelfSupervisedDepth(depth.Depth):
 
         Args:
             record: `image` uint8 [h, w, 3].
-            condition: there is only one.
-            protocol: one of `protocols`.
 
         Returns:
             float32 [h', w', 3]; [2, h', w', 3] with its mirror image.
@@ -288,10 +259,6 @@ class SelfSupervisedDepth(depth.Depth):
         Args:
             record: the image, with its `depth` if that is known, and its
                 `focal_baseline`, pixels times metres.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            protocol: one of `protocols`.
 
         Returns:
             As `Depth.score`.
@@ -309,19 +276,7 @@ class SelfSupervisedDepth(depth.Depth):
         row: task.Row,
         protocol: str,
     ) -> np.ndarray:
-        """Returns image, true depth, predicted depth and error, as `Depth` does.
-
-        Args:
-            record: the image.
-            condition: there is only one.
-            given: what the network saw.
-            output: what it gave.
-            row: what `score` gave.
-            protocol: one of `protocols`.
-
-        Returns:
-            uint8 [h, w, 3].
-        """
+        """Returns image, true depth, predicted depth and error, as `Depth` does."""
         same = self._seen_by(record, protocol)
         rest = (condition, given, output, row, protocol)
         return super(SelfSupervisedDepth, same).panel(_with_truth(record), *rest)
@@ -331,15 +286,11 @@ class SelfSupervisedDepth(depth.Depth):
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its depth is read.
 
-        Args:
-            image: float32 [h, w, 1 or 3] in [0, 1].
-            options: none are known.
-
         Returns:
             One view or two, and what `Depth.request` says.
 
         Raises:
-            UserError: an option.
+            UserError: an option; none are known.
         """
         views, finish = super().request(image, options)
         if not self.flip_average:
