@@ -16,6 +16,7 @@ from dpjax import config, errors
 from dpjax.data import (
     builders,
     depth_health,
+    disparity_health,
     health,
     identity,
     label_health,
@@ -206,6 +207,8 @@ def _source(source: sources.Source) -> health.Health:
         _labels(found.census)
     if found.survey is not None:
         _depth(found.survey)
+    if found.disparities is not None:
+        _disparity(found.disparities)
     if found.is_sound:
         print("  ok every record decodes and shows what it showed when prepared")
     return found
@@ -275,6 +278,15 @@ def _depth(survey: depth_health.Survey) -> None:
     print(f"  {'':<11} {values}   {100 * survey.share:17.2f}")
     if not survey.is_plausible:
         print("  ?  hardly metres: were the files prepared with the right unit?")
+
+
+def _disparity(survey: disparity_health.Survey) -> None:
+    name, share = survey.poorest
+    print("  disparity        min      max   pixels matched %   poorest record %")
+    print(
+        f"  {'':<10} {survey.ends[0]:9.3f}{survey.ends[1]:9.3f}"
+        f"{100 * survey.share:19.2f}{100 * share:19.2f}  {name}"
+    )
 
 
 def _overlaps(opened: dict[str, sources.Source], data: config.Data | None) -> bool:

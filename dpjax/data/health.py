@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import builders, depth_health, identity, label_health, sources
+from dpjax.data import (
+    builders,
+    depth_health,
+    disparity_health,
+    identity,
+    label_health,
+    sources,
+)
 
 _FLAT_STD_255 = 1.0  # below this an image is one colour
 
@@ -29,6 +36,7 @@ class Health:
         fingerprint: of the records as a whole.
         census: of the labels, where every pixel has a class.
         survey: of the depth, where pixels have one.
+        disparities: of the relative disparity, where records have it.
     """
 
     name: str
@@ -42,6 +50,7 @@ class Health:
     fingerprint: str
     census: label_health.Census | None = None
     survey: depth_health.Survey | None = None
+    disparities: disparity_health.Survey | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -63,7 +72,8 @@ def examine(
     """
     grey, flat, damaged, seen = 0, [], [], []
     labels, depths = _label_counter(source), depth_health.Counter(_own_sizes(source))
-    counters = [depths] if labels is None else [labels, depths]
+    disparities = disparity_health.Counter()
+    counters = [c for c in (labels, depths, disparities) if c is not None]
     for position in range(len(source)):
         try:
             record = source[position]
@@ -99,6 +109,7 @@ def examine(
         fingerprint=source.fingerprint,
         census=labels.census() if labels and labels.has_counted else None,
         survey=depths.survey() if depths.has_counted else None,
+        disparities=disparities.survey() if disparities.has_counted else None,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dpjax import cli, errors
 from dpjax.cli import exits
-from dpjax.data import health, label_health, preparation, sources
+from dpjax.data import disparity_health, health, label_health, preparation, sources
 
 _CONFIG = """
 from dpjax import config
@@ -294,6 +294,48 @@ def test_depth_that_is_none_is_named_and_doubtful_units_are_told(depths, capsys)
     said = capsys.readouterr().out
     assert "!! Record '0.png' of rgbd_folder/mine:train has 15000 pixels of neg" in said
     assert "depth (m)" not in said
+
+
+def with_disparity(name, disparity, **others):
+    image = np.zeros((4, 5, 3), np.uint8)
+    return {
+        "image": image,
+        "disparity": np.asarray(disparity, np.float32),
+        "id": name,
+        "source": "s:train",
+        **others,
+    }
+
+
+def test_disparity_is_counted_where_it_was_matched():
+    counter = disparity_health.Counter()
+    ramp = np.linspace(-0.1, 1.3, 20).reshape(4, 5)
+    confidence = np.full((4, 5), 255, np.uint8)
+    confidence[:, 4] = 0  # the largest of each row, filled in
+    assert counter.add(with_disparity("a", ramp, confidence=confidence)) is None
+    holes = np.where(np.eye(4, 5, dtype=bool), np.nan, ramp + 0.05)
+    assert counter.add(with_disparity("b", holes)) is None
+    found = counter.survey()
+    assert (found.pixels, found.matched) == (40, 16 + 16)
+    assert found.share == 0.8
+    np.testing.assert_allclose(found.ends, (-0.1, 1.35), rtol=1e-6)
+    assert found.poorest == ("a", 0.8)
+    confidence[:2] = 0
+    assert counter.add(with_disparity("c", ramp, confidence=confidence)) is None
+    assert counter.survey().poorest == ("c", 0.4)
+
+
+def test_disparity_that_tells_nothing_is_named():
+    counter = disparity_health.Counter()
+    for wrong, words in (
+        ({"disparity": np.zeros((5, 4))}, "has disparity of shape (5, 4) and an"),
+        ({"confidence": np.zeros((2, 5))}, "has confidence of shape (2, 5) and an"),
+        ({"confidence": np.zeros((4, 5))}, "has no pixel that was matched"),
+        ({"disparity": np.full((4, 5), 0.5)}, "has the same disparity wherever"),
+    ):
+        record = {**with_disparity("x", np.arange(20.0).reshape(4, 5)), **wrong}
+        assert f"Record 'x' of s:train {words}" in counter.add(record)
+    assert not counter.has_counted
 
 
 def test_a_set_without_a_split_is_looked_at_whole(tmp_path, photo, capsys):
