@@ -23,9 +23,12 @@ from flax import linen as nn
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
 from dpjax.models import zoo
+from dpjax.ops import depth_bins as binning
 from dpjax.tasks import (
     classification,
     depth,
+    depth_bins,
+    relative_depth,
     restoration,
     segmentation,
     superpixel_depth,
@@ -43,7 +46,11 @@ _DECODER = "*decoder/*"  # its statistics, too
 # What depth networks give under the names of public code.
 _PUBLISHED = {
     "XPFly1989/FCRN": depth.Depth(loss="berhu", unit="metres", size=(228, 304)),
+    "KexianHust/Structure-Guided-Ranking-Loss": relative_depth.RelativeDepth(
+        loss="sgr", upsampling="align_corners", size=(448, 448)
+    ),
 }
+_RANGE_M = (0.7, 10.0)  # of the bins of a fresh head, until a run says another
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +76,9 @@ class Options:
             from the file.
         config: config file whose task the weights serve; default is denoising,
             classification or segmentation of classes without names, or depth in the
-            unit that the public code gives, logarithms of metres if it starts fresh.
+            unit that the public code gives, logarithms of metres if it starts fresh;
+            relative depth for redweb_* with one number. Bins that were trained want
+            it, for their range.
         skip: arrays that start fresh instead, as patterns such as "head/*" where the
             number of classes differs; training can start from such weights, nothing
             else takes them.
@@ -206,17 +215,34 @@ def _scorer(
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
-    if layout in _PUBLISHED:
+    count = {**zoo.list_options(options.model), **chosen}.get("num_classes")
+    if layout in _PUBLISHED and count == 1:
         return variables, _PUBLISHED[layout]
     if zoo.is_structured(module):
         return variables, superpixel_depth.SuperpixelDepth()
     if options.model not in (*zoo.list_backbones(), *zoo.list_segmenters()):
-        return variables, depth.Depth(size=tuple(getattr(module, "image_size", ())))
+        return variables, _depth_task(module, count, options)
     if module.is_dense:
         upsampling = "align_corners" if module.align_corners else "half_pixel"
         return variables, segmentation.Segmentation(upsampling=upsampling)
     side = zoo.published_side(options.model)
     return variables, classification.Classification(side=side)
+
+
+def _depth_task(module: nn.Module, count: int, options: Options) -> tasks.Task:
+    """What the numbers of a network for depth are for."""
+    if count == 1 and options.model not in zoo.list_depth_networks("redweb_*"):
+        return depth.Depth(size=tuple(getattr(module, "image_size", ())))
+    upsampling = "align_corners" if module.align_corners else "half_pixel"
+    if count == 1:
+        return relative_depth.RelativeDepth(upsampling=upsampling)
+    if not options.skip and options.config is None:
+        raise errors.UserError(
+            f"{options.source} does not tell which depths its {count} scores mean. "
+            "Pass --config FILE, an experiment of depth by bins with their range."
+        )
+    bins = binning.Bins(*_RANGE_M, count)
+    return depth_bins.DepthBins(bins=bins, upsampling=upsampling)
 
 
 def _is_backbone(

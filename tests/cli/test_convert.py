@@ -13,7 +13,7 @@ from dpjax.data import crop_window
 from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
 from dpjax.ops import enlarge
-from dpjax.tasks import classification, depth, restoration
+from dpjax.tasks import classification, depth, relative_depth, restoration
 from dpjax.training import release
 from dpjax.weights import store
 from tests import peers
@@ -287,6 +287,32 @@ def test_a_classifier_starts_a_depth_network(tmp_path, fcrn):
     assert config.decode(weights.card["task"], tasks.TYPES) == depth.Depth()
     with pytest.raises(errors.UserError, match=r"never trained.*decoder.*--init-from"):
         predictor.Predictor(output)
+
+
+BINS = ("--option", "num_classes=3", "blocks=[1,1,1,1]")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("model", ["cls_resnet50", "redweb_resnet50"])
+def test_a_classifier_starts_a_network_of_bins(tmp_path, fcrn, model):
+    words = (*BINS, "--skip", "*decoder/*")
+    _, output = run(fcrn[2], tmp_path, *words, model=model)
+    task = config.decode(store.load(output).card["task"], tasks.TYPES)
+    assert (task.kind, task.bins.count) == ("depth", 3)
+    corners = {"cls_resnet50": "half_pixel", "redweb_resnet50": "align_corners"}
+    assert task.upsampling == corners[model]
+    assert task.loss == "information_gain"
+
+
+@pytest.mark.torch
+def test_a_classifier_starts_a_network_of_order(tmp_path, fcrn):
+    words = ("--option", "blocks=[1,1,1,1]", "--skip", "*decoder/*")
+    _, output = run(fcrn[2], tmp_path, *words, model="redweb_resnet50")
+    task = config.decode(store.load(output).card["task"], tasks.TYPES)
+    assert task == relative_depth.RelativeDepth(upsampling="align_corners")
+    _, output = run(fcrn[2], tmp_path, *words, model="cls_resnet50")
+    task = config.decode(store.load(output).card["task"], tasks.TYPES)
+    assert task == depth.Depth()
 
 
 def test_weights_of_another_architecture_are_named(tmp_path, source):
