@@ -42,7 +42,7 @@ class Options:
         directory: where records are written; default TFDS_DATA_DIR or
             ~/tensorflow_datasets.
         name: your name for an image_folder, class_folder, mask_folder, rgbd_folder,
-            stereo_folder or stereo_video, used as image_folder/NAME.
+            stereo_folder, stereo_video or stereo_pairs, used as image_folder/NAME.
         split: which split a plain folder of a public set holds, such as val.
         split_ratio: share of an image_folder that becomes the training split; copies
             of a picture stay together.
@@ -150,7 +150,7 @@ def _prepare(options: Options) -> Path:
             raise errors.UserError(
                 f"{options.data_set} has no option {_FLAGS[name]}. For your own images "
                 "prepare image_folder, class_folder, mask_folder, rgbd_folder, "
-                "stereo_folder or stereo_video."
+                "stereo_folder, stereo_video or stereo_pairs."
             )
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 

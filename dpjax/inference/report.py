@@ -242,16 +242,20 @@ def image_table(
         most: where there are more images, only so many of the poorest are kept.
 
     Returns:
-        Header and cells; the metric is the one by which the task judges.
+        Header and cells; the metric is the one by which the task judges a set, or, if
+        images do not have it, the one by which it judges an image.
     """
-    metric = receipt["metric"]
+    metric, is_high = receipt["metric"], receipt["metric_is_high"]
+    if not any(metric in row for row in receipt["rows"]):
+        metric = receipt.get("example_metric", metric)
+        is_high = receipt.get("example_metric_is_high", is_high)
     conditions = list(dict.fromkeys(row["condition"] for row in receipt["rows"]))
     by_image: dict[tuple[str, str], dict[str, float]] = collections.defaultdict(dict)
     for row in receipt["rows"]:
         value = row.get(metric, math.nan)
         by_image[row["source"], row["id"]][row["condition"]] = value
     if most is not None and len(by_image) > most:
-        sign = 1 if receipt["metric_is_high"] else -1
+        sign = 1 if is_high else -1
         means = {k: sum(cells.values()) / len(cells) for k, cells in by_image.items()}
         # A picture without a labelled pixel has no score, which is not a poor one.
         order = sorted(means, key=lambda k: (math.isnan(means[k]), sign * means[k]))

@@ -20,6 +20,7 @@ class Sharpness(tasks.Task):
 
     kind: ClassVar[str] = "sharpness"
     best: ClassVar[str] = "psnr"
+    example_metric: ClassVar[str] = "psnr"
     protocols: ClassVar[tuple[str, ...]] = ("plain",)
     strength: float = 0.5
 

@@ -159,6 +159,22 @@ def test_the_poorest_images_are_kept_and_those_without_a_score_come_last():
     assert len(rows) == 4
 
 
+def test_images_are_judged_by_what_they_have_where_sets_have_another_score():
+    one = receipt()
+    one |= {"metric": "rms_image", "metric_is_high": False}
+    one |= {"example_metric": "delta1", "example_metric_is_high": True}
+    one["rows"] = [
+        {"source": "s", "id": name, "condition": "", "delta1": value}
+        for name, value in {"a": 0.5, "b": 0.25, "c": 0.75}.items()
+    ]
+    header, rows = report.image_table(one, 2)
+    assert header == ["image", "delta1"]
+    assert rows == [["s/b", "0.2500"], ["s/a", "0.5000"]]
+    # Receipts of before do not say it.
+    del one["example_metric"], one["example_metric_is_high"]
+    assert report.image_table(one)[0] == ["image", "rms_image"]
+
+
 def test_terminal_tables_are_aligned():
     header, rows = report.image_table(receipt())
     assert header == ["image", "noise25 psnr", "noise50 psnr"]
