@@ -40,7 +40,8 @@ class Options:
             refinenet_scale, refinenet_scales, refinenet_scales_crf,
             refinenet_cityscapes, wider_500, wider_500_steps, wider_2048. Depth (caps
             and crops): nyu_eigen, nyu_full, make3d_C1, make3d_C2, all_pixels, and for
-            KITTI kitti_eigen_TRUTH_CAP_CROP such as kitti_eigen_raw_80_garg.
+            KITTI kitti_eigen_TRUTH_CAP_CROP such as kitti_eigen_raw_80_garg. Relative
+            depth (pairs of a map, or those of the records): dense, points.
         sources: what to evaluate on, instead of the config's sources.
         directory: where prepared records live; default: the config's.
         ensemble: average over the eight flips and rotations.

@@ -71,6 +71,7 @@ def build(
         "overlap": overlap,
         "metric": task.best,
         "metric_is_high": task.best_is_high,
+        "headlines": list(task.headlines),
         "example_metric": task.example_metric,
         "example_metric_is_high": task.example_metric_is_high,
         "best": scores.best,

@@ -62,7 +62,7 @@ class Line:
         source: what was evaluated on.
         condition: how the input was degraded; empty if there is but one.
         protocol: how the score was computed, and whether symmetries were averaged.
-        values: what the task reports, by name.
+        values: what the task reports, by name; its headlines, if it has any.
         examples: how many images.
         path: of the receipt.
         may_overlap: the images were scored although the weights may have been trained
@@ -114,6 +114,7 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     for entry in sorted(entries, key=lambda e: e.receipt["written"]):
         receipt = entry.receipt
         protocol = receipt["protocol"] + (", ensemble" if receipt["ensemble"] else "")
+        headlines = receipt.get("headlines")  # older receipts do not say
         for source, by_condition in receipt["summary"].items():
             for condition, values in by_condition.items():
                 name = receipt["weights"]["name"]
@@ -124,7 +125,11 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
                     source=source,
                     condition=condition,
                     protocol=protocol,
-                    values=values,
+                    values={
+                        metric: value
+                        for metric, value in values.items()
+                        if not headlines or metric in headlines
+                    },
                     examples=receipt["data"][source]["examples"],
                     path=entry.path,
                     may_overlap=_is_allowed(source, receipt.get("overlap")),

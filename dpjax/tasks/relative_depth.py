@@ -36,6 +36,7 @@ Sampler = Literal["random", "edges"]
 _OF_RATIOS = ("redweb", "sgr")  # which a disparity of unknown shift does not have
 _PAIRS = 1  # folded into the key of an example: colours have another
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_EVERY = 10  # thresholds from one that is shown to the next, 0.1
 _PREDICTS = "dense"  # of pictures that belong to no set
 
 
@@ -293,8 +294,8 @@ class RelativeDepth(task.Task):
         if protocol == "points":
             if "points" not in record:
                 raise errors.DataError(
-                    f"{record['id']} has no pairs of points. Score with "
-                    "--evaluation.protocol dense, or name another source."
+                    f"{record['id']} has no pairs of points. Choose the protocol "
+                    '"dense", or name another source.'
                 )
             told = self._answered(given, output, record["image"].shape[:2])
             found = ordinal_protocols.points(told, record["points"], record["relation"])
@@ -318,7 +319,8 @@ class RelativeDepth(task.Task):
         """Returns scores with confidence intervals, and WKDR by threshold.
 
         Returns:
-            "scores", and "thresholds" where some pairs are equally far.
+            "scores", and "thresholds", every tenth of them, where some pairs are
+            equally far.
         """
         counts = [row["counts"] for row in rows]
         bounds = ordinal_protocols.intervals(counts)
@@ -330,7 +332,8 @@ class RelativeDepth(task.Task):
         by_threshold = ordinal_protocols.sweep(counts)
         if by_threshold:
             header = ("threshold", "wkdr", "wkdr_equal", "wkdr_unequal")
-            found["thresholds"] = task.Table(header, tuple(by_threshold))
+            lines = tuple(by_threshold[::_EVERY])
+            found["thresholds"] = task.Table(header, lines)
         return found
 
     def panel(
@@ -386,8 +389,7 @@ class RelativeDepth(task.Task):
         if self.target not in record:
             raise errors.DataError(
                 f"{record['id']} has no {self.target} to put points in order by. Name "
-                "another source, or score its own pairs with --evaluation.protocol "
-                "points."
+                'another source, or choose the protocol "points" for its own pairs.'
             )
         values = record[self.target]
         if self.target == "depth":

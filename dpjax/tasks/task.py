@@ -42,7 +42,8 @@ class Task:
         kind: the task's name on the command line and in receipts.
         best: the summary entry that chooses the best checkpoint.
         best_is_high: whether a higher value of `best` is better.
-        headlines: the summary entries that a run prints as it goes; none prints all.
+        headlines: the summary entries that a run prints as it goes and that tables of
+            several weights have; none stands for all.
         example_metric: the entry of a row that tells good examples from bad ones.
         example_metric_is_high: whether a higher value of it is better.
         protocols: names that `Evaluation.protocol` may take.

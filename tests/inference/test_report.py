@@ -175,6 +175,16 @@ def test_images_are_judged_by_what_they_have_where_sets_have_another_score():
     assert report.image_table(one)[0] == ["image", "rms_image"]
 
 
+def test_tables_of_weights_have_the_headlines_where_a_task_has_any(tmp_path):
+    one = receipt() | {"headlines": ["ssim"]}
+    for content, wanted in ((one, ["ssim"]), (receipt(), ["psnr", "ssim"])):
+        content["checksum"] = receipts._checksum(
+            {k: v for k, v in content.items() if k != "checksum"}
+        )
+        table = report.lines(entries(tmp_path, content))
+        assert report.metrics(table) == wanted
+
+
 def test_terminal_tables_are_aligned():
     header, rows = report.image_table(receipt())
     assert header == ["image", "noise25 psnr", "noise50 psnr"]

@@ -248,6 +248,8 @@ def test_the_truth_is_scored_as_in_order(record, target):
     assert lines["whdr_image"][0] == 0.5
     assert lines["whdr_image"][1] <= 0.5 <= lines["whdr_image"][2]
     assert found["thresholds"].header[0] == "threshold"
+    steps = np.diff([line[0] for line in found["thresholds"].lines])
+    np.testing.assert_allclose(steps, 0.1)
     page = task.panel(record, "", given, far, row, "dense")
     assert page.dtype == np.uint8
 
