@@ -5,7 +5,7 @@ Where scales.csv does not tell focal length times baseline, depth is in baseline
 
 Run:     python -m dpjax prepare stereo_pairs --from COPY --name small
          python train.py configs/depth/godard_small_stereo.py --workdir DIR
-Expect:  not trained here
+Expect:  not trained here but for a few updates, which show that it runs
 Source:  Godard, Mac Aodha & Brostow, CVPR 2017 (network at a quarter of its width)
 """
 

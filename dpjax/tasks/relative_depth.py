@@ -171,7 +171,8 @@ class RelativeDepth(task.Task):
                         raise errors.DataError(
                             f"{part.name} has no {self.target} and no pairs of points. "
                             "Name another source, or the target that it has: "
-                            "--task.target depth or disparity."
+                            "--task.target depth or disparity; evaluate.py takes a "
+                            "config that has it, with --weights."
                         )
                 place += len(part)
         return self

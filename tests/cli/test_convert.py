@@ -315,6 +315,20 @@ def test_a_classifier_starts_a_network_of_order(tmp_path, fcrn):
     assert task == depth.Depth()
 
 
+@pytest.mark.torch
+def test_trained_bins_want_a_config_that_knows_their_range(tmp_path, fcrn):
+    network, _, _ = fcrn
+    arrays = peers.arrays(network)
+    head = next(n for n, a in arrays.items() if a.ndim == 4 and a.shape[0] == 1)
+    for name in (head, head.replace("weight", "bias")):
+        if name in arrays:
+            arrays[name] = np.repeat(arrays[name], 3, axis=0)
+    np.savez(tmp_path / "bins.npz", **arrays)
+    words = (*FCRN, *AS_THERE, "num_classes=3")
+    with pytest.raises(errors.UserError, match=r"depths its 3 scores mean.*--config"):
+        run(str(tmp_path / "bins.npz"), tmp_path, *words, model="fcrn_resnet50")
+
+
 def test_weights_of_another_architecture_are_named(tmp_path, source):
     words = ("--option", "num_classes=10")
     with pytest.raises(errors.DataError) as caught:
