@@ -192,6 +192,26 @@ def test_masks_in_colours(folder, tmp_path):
         prepare(folder, tmp_path)
 
 
+def test_masks_with_a_palette_of_the_listed_colours(folder, tmp_path):
+    """In another order than the list, so that the numbers mean something else."""
+    for path in folder.glob("masks/**/*.png"):
+        image = PIL.Image.open(path)
+        image.putpalette([0, 0, 0, 9, 200, 9, 250, 0, 0])
+        image.save(path)
+    (folder / "classes.txt").write_text("250 0 0 sky\n9 200 9 tree\n0 0 0 void\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("sky", "tree")
+    for record in source:
+        path = (folder / "masks" / record["id"]).with_suffix(".png")
+        wanted = np.array([255, 1, 0])[np.asarray(PIL.Image.open(path))]
+        np.testing.assert_array_equal(record["labels"], wanted)
+    (folder / "classes.txt").write_text("250 0 0 sky\n9 200 9 tree\n1 1 1 void\n")
+    with pytest.raises(
+        errors.DataError, match=r"0\.png has colours of no class: 0 0 0"
+    ):
+        prepare(folder, tmp_path)
+
+
 def test_what_is_wrong_is_named(folder, tmp_path):
     mask(folder / "masks" / "extra.png", [0, 1])
     with pytest.raises(errors.DataError, match=r"no picture: .*masks/extra\.png"):
