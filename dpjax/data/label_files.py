@@ -73,7 +73,7 @@ class Numbers:
                 strange.append(f"{number} ({counts[number]} pixels)")
         if strange:
             raise errors.DataError(
-                f"{path} holds {_listed(strange)}; wanted {_numbers(self.meaning)}. "
+                f"{path} holds {listed(strange)}; wanted {_numbers(self.meaning)}. "
                 "Correct the file, or the list of classes, or say which number stands "
                 "for pixels without a class: mask_folder has --ignore N."
             )
@@ -119,7 +119,7 @@ class Colours:
         classes = np.array([number for _, number in known], np.uint8)[places]
         strays = int(is_known.size - is_known.sum())
         if strays > self.stray_share * is_known.size:
-            shown = _listed(_colours(codes[~is_known]))
+            shown = listed(_colours(codes[~is_known]))
             raise errors.DataError(
                 f"{path} has colours of no class: {shown}; known are "
                 f"{len(known)} colours. Save the labels without smoothing; colours of "
@@ -205,6 +205,20 @@ def read_numbers(path: pathlib.Path) -> np.ndarray:
     return stored
 
 
+def listed(words: Sequence[str]) -> str:
+    """Returns the first of some words, for messages.
+
+    Args:
+        words: such as colours with their numbers of pixels.
+
+    Returns:
+        Five of them, and how many more there are.
+    """
+    shown = ", ".join(words[:_SHOWN])
+    more = len(words) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
     if stored.ndim == 3:
         codes = stored.astype(np.int32) @ _BYTES
@@ -212,7 +226,7 @@ def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
             f"{path} is a colour picture; wanted the number of its class in each "
             "pixel. Save the numbers as a grey or palette PNG. Or keep the colours, in "
             "a mask_folder whose classes.txt has a line `R G B NAME` for each of them; "
-            f"here these are {_listed(_colours(codes))}."
+            f"here these are {listed(_colours(codes))}."
         )
 
 
@@ -229,7 +243,7 @@ def _looked_up(
     if outside.size:
         numbers, counts = np.unique(outside, return_counts=True)
         entries = zip(numbers.tolist(), counts.tolist(), strict=True)
-        shown = _listed([f"{n} ({count} pixels)" for n, count in entries])
+        shown = listed([f"{n} ({count} pixels)" for n, count in entries])
         raise errors.DataError(
             f"{path} has pixels of the palette entries {shown}; its palette ends with "
             f"entry {len(palette) - 1}. Save the file again with all of its colours."
@@ -276,10 +290,4 @@ def _numbers(meaning: Mapping[int, int]) -> str:
     ignored = sorted(n for n, m in meaning.items() if m == IGNORE)
     if not ignored:
         return said
-    return f"{said}, or {_listed(list(map(str, ignored)))} where no class is known"
-
-
-def _listed(words: Sequence[str]) -> str:
-    shown = ", ".join(words[:_SHOWN])
-    more = len(words) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{said}, or {listed(list(map(str, ignored)))} where no class is known"
