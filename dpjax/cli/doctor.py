@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: what was typed after `doctor`.
 
     Returns:
-        0 if everything can be read, 3 if data is damaged or overlaps.
+        0 if everything can be read, 3 if data is damaged, has stray labels or overlaps.
 
     Raises:
         UserError: a malformed source, or no such config.
@@ -92,6 +92,7 @@ def main(arguments: Sequence[str]) -> int:
         _prepared(directory)
         return 0
     opened, is_sound, has_doubts = {}, True, False
+    censuses: dict[str, label_health.Census] = {}
     for name, role in wanted:
         try:
             source = _open(name, role, directory)
@@ -104,8 +105,11 @@ def main(arguments: Sequence[str]) -> int:
             found = _source(source)
             is_sound &= found.is_sound
             has_doubts |= _has_doubts(found.census)
+            if found.census is not None:
+                censuses[source.names[0]] = found.census
             has_doubts |= _left_out(source.names[0], directory)
             _version(source.names[0], directory)
+    is_sound &= _has_no_strays(censuses, directory)
     is_sound &= _overlaps(opened, data)
     if not is_sound:
         print("\nSee the lines marked !!.")
@@ -246,14 +250,47 @@ def _has_doubts(census: label_health.Census | None) -> bool:
     return census is not None and bool(census.absent or census.lonely)
 
 
+def _has_no_strays(censuses: dict[str, label_health.Census], directory: Path) -> bool:
+    """Tells labels that are probably mistakes, of sets that were read whole.
+
+    What only one image of a split shows may be frequent in the others.
+    """
+    is_sound = True
+    whole = {name.partition(":")[0]: [] for name in censuses}
+    for name, splits in whole.items():
+        counts = sources.inspect(name, directory=directory).counts
+        splits += [censuses.get(f"{name}:{split}") for split in counts]
+        strays = [] if None in splits else label_health.merged(splits).strays
+        if not strays:
+            continue
+        is_sound = False
+        print(f"\n{name}")
+        for number, key, pixels in strays[:_SHOWN]:
+            print(
+                f"  !! only {key} shows label {number}, in {pixels} pixels, and no "
+                f"image shows label {int(number) - 1}"
+            )
+        print(
+            f"  !! {len(strays)} stray labels in all. Correct the masks, or list the "
+            "classes in classes.txt beside them, then prepare with --replace"
+        )
+    return is_sound
+
+
 def _labels(census: label_health.Census) -> None:
     width = max(map(len, (*census.classes, _UNLABELLED)))
     # The last is what --task.class-weights may be, balanced by median frequency.
     print(f"  {'class':<{width}}  pixels %  images  weight")
-    for name, share, images, weight in zip(
+    rows = zip(
         census.classes, census.shares[:-1], census.images, census.weights, strict=True
-    ):
-        print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}  {weight:6.3f}")
+    )
+    is_long = len(census.absent) > _SHOWN
+    for name, share, images, weight in rows:
+        if images or not is_long:
+            print(f"  {name:<{width}}  {100 * share:8.2f}  {images:6}  {weight:6.3f}")
+    if is_long:
+        absent = f"({len(census.absent)} absent)"
+        print(f"  {absent:<{width}}  {0:8.2f}  {0:6}  {0:6.3f}")
     print(f"  {_UNLABELLED:<{width}}  {100 * census.shares[-1]:8.2f}")
     if census.absent:
         print(

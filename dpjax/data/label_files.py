@@ -7,6 +7,7 @@ Only lossless files can say which class a pixel has; values without a meaning ar
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Numbers:
                 strange.append(f"{number} ({counts[number]} pixels)")
         if strange:
             raise errors.DataError(
-                f"{path} holds {_listed(strange)}; wanted {_numbers(self.meaning)}. "
+                f"{path} holds {listed(strange)}; wanted {_numbers(self.meaning)}. "
                 "Correct the file, or the list of classes, or say which number stands "
                 "for pixels without a class: mask_folder has --ignore N."
             )
@@ -96,7 +97,8 @@ class Colours:
         """Returns the classes of one file.
 
         Args:
-            stored: what `read` gave; a grey file is one of grey colours.
+            stored: what `read` gave, with a palette looked up; a grey file is one of
+                grey colours.
             path: of the file, for messages.
 
         Returns:
@@ -117,7 +119,7 @@ class Colours:
         classes = np.array([number for _, number in known], np.uint8)[places]
         strays = int(is_known.size - is_known.sum())
         if strays > self.stray_share * is_known.size:
-            shown = _listed(_colours(codes[~is_known]))
+            shown = listed(_colours(codes[~is_known]))
             raise errors.DataError(
                 f"{path} has colours of no class: {shown}; known are "
                 f"{len(known)} colours. Save the labels without smoothing; colours of "
@@ -129,11 +131,30 @@ class Colours:
 Coding = Numbers | Colours
 
 
-def read(path: pathlib.Path) -> np.ndarray:
-    """Returns what a label file stores; a palette's colours are not looked at.
+def load(path: pathlib.Path, coding: Coding) -> tuple[np.ndarray, int]:
+    """Returns the classes that a label file stores.
 
     Args:
         path: the file.
+        coding: what its numbers or colours mean.
+
+    Returns:
+        As `coding.decode`: uint8 [h, w], and how many pixels were passed over.
+
+    Raises:
+        DataError: as `read` and `coding.decode`.
+    """
+    stored = read(path, has_colours=isinstance(coding, Colours))
+    return coding.decode(stored, path)
+
+
+def read(path: pathlib.Path, *, has_colours: bool = False) -> np.ndarray:
+    """Returns what a label file stores.
+
+    Args:
+        path: the file.
+        has_colours: a class is a colour and not a number, so that those of a palette
+            are looked up; otherwise its numbers count, whatever they look like.
 
     Returns:
         uint8 or uint16 numbers [h, w], or uint8 colours [h, w, 3].
@@ -150,8 +171,11 @@ def read(path: pathlib.Path) -> np.ndarray:
         )
     with image_files.opened(path) as (opened, _):
         mode, stored = opened.mode, np.asarray(opened)
+        palette = _palette(opened) if has_colours and mode == "P" else None
+    if palette is not None:
+        return _looked_up(stored, palette, path)
     if mode == "1":
-        return stored.astype(np.uint8)
+        return stored * np.uint8(255 if has_colours else 1)
     if mode in ("L", "P", "RGB"):
         return np.array(stored)
     if mode.startswith("I") and stored.min() >= 0 and stored.max() < 1 << 16:
@@ -181,6 +205,20 @@ def read_numbers(path: pathlib.Path) -> np.ndarray:
     return stored
 
 
+def listed(words: Sequence[str]) -> str:
+    """Returns the first of some words, for messages.
+
+    Args:
+        words: such as colours with their numbers of pixels.
+
+    Returns:
+        Five of them, and how many more there are.
+    """
+    shown = ", ".join(words[:_SHOWN])
+    more = len(words) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
     if stored.ndim == 3:
         codes = stored.astype(np.int32) @ _BYTES
@@ -188,8 +226,29 @@ def _check_numbers(stored: np.ndarray, path: pathlib.Path) -> None:
             f"{path} is a colour picture; wanted the number of its class in each "
             "pixel. Save the numbers as a grey or palette PNG. Or keep the colours, in "
             "a mask_folder whose classes.txt has a line `R G B NAME` for each of them; "
-            f"here these are {_listed(_colours(codes))}."
+            f"here these are {listed(_colours(codes))}."
         )
+
+
+def _palette(opened: Any) -> np.ndarray:
+    """Colours of an opened file's palette, uint8 [n, 3]."""
+    return np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
+
+
+def _looked_up(
+    stored: np.ndarray, palette: np.ndarray, path: pathlib.Path
+) -> np.ndarray:
+    """Colours of all pixels; a palette may be shorter than its numbers are large."""
+    outside = stored[stored >= len(palette)]
+    if outside.size:
+        numbers, counts = np.unique(outside, return_counts=True)
+        entries = zip(numbers.tolist(), counts.tolist(), strict=True)
+        shown = listed([f"{n} ({count} pixels)" for n, count in entries])
+        raise errors.DataError(
+            f"{path} has pixels of the palette entries {shown}; its palette ends with "
+            f"entry {len(palette) - 1}. Save the file again with all of its colours."
+        )
+    return palette[stored]
 
 
 def _colours(codes: np.ndarray) -> list[str]:
@@ -231,10 +290,4 @@ def _numbers(meaning: Mapping[int, int]) -> str:
     ignored = sorted(n for n, m in meaning.items() if m == IGNORE)
     if not ignored:
         return said
-    return f"{said}, or {_listed(list(map(str, ignored)))} where no class is known"
-
-
-def _listed(words: Sequence[str]) -> str:
-    shown = ", ".join(words[:_SHOWN])
-    more = len(words) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{said}, or {listed(list(map(str, ignored)))} where no class is known"

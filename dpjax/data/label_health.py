@@ -68,6 +68,46 @@ class Census:
         rows = zip(self.classes, self.first, self.pixels, self.images, strict=True)
         return [(name, key, int(n)) for name, key, n, images in rows if images == 1]
 
+    @property
+    def strays(self) -> list[tuple[str, str, int]]:
+        """Those of `lonely` that are probably mistakes and no classes.
+
+        Where classes are known by their numbers only, nobody has listed them: one that
+        a single image shows, above a number that no image shows, exists for the sake
+        of these pixels.
+        """
+        if not all(name.isdecimal() for name in self.classes):
+            return []
+        behind = {
+            name
+            for before, name in zip(self.pixels, self.classes[1:], strict=False)
+            if not before
+        }
+        return [row for row in self.lonely if row[0] in behind]
+
+
+def merged(parts: Sequence[Census]) -> Census:
+    """Returns the census of several sources together.
+
+    Args:
+        parts: of sources with the same classes and without common records; at least
+            one.
+
+    Returns:
+        Their sums, and their lists one after the other.
+    """
+    firsts = zip(*(part.first for part in parts), strict=True)
+    return Census(
+        classes=parts[0].classes,
+        pixels=sum(part.pixels for part in parts),
+        images=sum(part.images for part in parts),
+        around=sum(part.around for part in parts),
+        unlabelled=sum(part.unlabelled for part in parts),
+        empty=[key for part in parts for key in part.empty],
+        first=tuple(next(filter(None, keys), "") for keys in firsts),
+        records=sum(part.records for part in parts),
+    )
+
 
 class Counter:
     """Counts the labels of records, one after the other.

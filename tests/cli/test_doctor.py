@@ -235,6 +235,69 @@ def test_many_absent_classes_are_not_all_listed(masks, capsys):
     assert run("mask_folder/mine", "--dir", masks) == 0
     said = capsys.readouterr().out
     assert "21 classes absent: cat, more0, more1, more2, more3, ...\n" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert ["floor", "51.67", "2", "0.661"] in rows
+    assert ["(21", "absent)", "0.00", "0", "0.000"] in rows
+    assert not any(row[:1] in (["cat"], ["more0"], ["more19"]) for row in rows)
+
+
+def test_strays_are_labels_of_one_image_above_labels_of_none():
+    maps = np.random.default_rng(0).integers(0, 3, (4, 5, 6)).astype(np.uint8)
+    maps[1, 0, 0], maps[2, 1, 1:3], maps[3, 4, 4] = 4, 5, 8
+    census = census_of("012345678", *maps)
+    assert [name for name, _, _ in census.lonely] == ["4", "5", "8"]
+    assert census.strays == [("4", "1", 1), ("8", "3", 1)]
+    assert census_of("abcdefghi", *maps).strays == []  # somebody has listed them
+    maps[0, 0, 0] = 8
+    assert census_of("012345678", *maps).strays == [("4", "1", 1)]
+
+
+def test_censuses_add_up():
+    maps = np.random.default_rng(0).integers(0, 3, (4, 5, 6)).astype(np.uint8)
+    maps[1], maps[3, 4, 4] = 255, 7
+    whole = census_of("01234567", *maps)
+    found = label_health.merged(
+        [census_of("01234567", *maps[:3]), census_of("01234567", maps[3])]
+    )
+    for field in ("pixels", "images", "around"):
+        np.testing.assert_array_equal(getattr(found, field), getattr(whole, field))
+    assert found.first == (*whole.first[:7], "0")  # as the second census calls it
+    assert (found.unlabelled, found.empty) == (30, ["1"])
+    assert (found.records, found.strays) == (4, [("7", "0", 1)])
+
+
+@pytest.fixture
+def numbered(tmp_path, photo):
+    """Two splits of two images with labels 0 to 4, one pixel of label 9 in one."""
+    root = tmp_path / "masks"
+    for i, split in enumerate(("train", "train", "val", "val")):
+        labels = np.arange(100)[:, None] % (5 if i else 2) * np.ones(150, np.uint8)
+        labels[50, 50] = 9 if i == 2 else 0
+        for kind, values in (
+            ("images", photo[100 * (i % 2) :][:100, 150 * (i // 2) :][:, :150]),
+            ("masks", labels.astype(np.uint8)),
+        ):
+            (root / split / kind).mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(values).save(root / split / kind / f"{i}.png")
+    preparation.prepare("mask_folder", folder=root, directory=tmp_path, config="mine")
+    return tmp_path
+
+
+def test_stray_labels_end_with_3_and_name_the_file(numbered, capsys):
+    assert run("mask_folder/mine", "--dir", numbered) == errors.DataError.exit_code
+    said = capsys.readouterr().out
+    assert "!! only val/2.png shows label 9, in 1 pixels, and no image shows" in said
+    assert "1 stray labels in all. Correct the masks" in said
+    assert said.endswith("\nSee the lines marked !!.\n")
+    assert "Everything can be read" not in said
+    assert "label 4" not in said  # in one image of train, and in both of val
+
+
+def test_labels_of_a_split_alone_are_in_doubt_only(numbered, capsys):
+    assert run("mask_folder/mine:val", "--dir", numbered) == 0
+    said = capsys.readouterr().out
+    assert "?  only val/2.png shows class 9, in 1 pixels" in said
+    assert "!!" not in said
 
 
 def test_labels_of_another_size_are_named():

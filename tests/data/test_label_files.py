@@ -1,5 +1,8 @@
 """What label files store, and which class it means; what has no meaning is told."""
 
+import struct
+import zlib
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -29,6 +32,68 @@ def test_the_colours_of_a_palette_are_not_looked_at(tmp_path, bits):
     image.putpalette(colours.tobytes())
     image.save(tmp_path / "a.png", bits=bits)
     np.testing.assert_array_equal(label_files.read(tmp_path / "a.png"), NUMBERS)
+
+
+def with_palette(path, numbers, colours):
+    image = PIL.Image.fromarray(numbers)
+    image.putpalette(np.asarray(colours, np.uint8).tobytes())
+    image.save(path)
+    return path
+
+
+def png_with_palette(numbers, colours):
+    """A palette as it is; Pillow fills short ones up when it saves."""
+    height, width = numbers.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)  # filter 0, none
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0),
+        b"PLTE": np.asarray(colours, np.uint8).tobytes(),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data))
+        + name
+        + data
+        + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "tif", "bmp"])
+def test_the_colours_of_a_palette_count_where_classes_are_colours(tmp_path, ending):
+    colours = [(0, 0, 0), (128, 0, 0), (128, 128, 255), (0, 0, 128), (128, 0, 0)]
+    path = with_palette(tmp_path / f"a.{ending}", NUMBERS, colours)
+    labels, strays = label_files.load(path, label_files.Colours(COLOURS))
+    np.testing.assert_array_equal(labels, np.array([255, 0, 2, 1, 0])[NUMBERS])
+    assert strays == 0
+    numbers, _ = label_files.load(path, label_files.Numbers.of(5))
+    np.testing.assert_array_equal(numbers, NUMBERS)
+
+
+def test_colours_and_entries_that_a_palette_should_not_have_are_named(tmp_path):
+    coding = label_files.Colours(COLOURS)
+    colours = [(0, 0, 0), (128, 0, 0), (9, 9, 9), (0, 0, 128), (0, 0, 0)]
+    path = with_palette(tmp_path / "a.png", NUMBERS, colours)
+    with pytest.raises(
+        errors.DataError, match=r"a\.png has colours of no class: 9 9 9 \(5 pixels\);"
+    ):
+        label_files.load(path, coding)
+    path = tmp_path / "b.png"
+    path.write_bytes(png_with_palette(NUMBERS, colours[:2]))
+    with pytest.raises(
+        errors.DataError,
+        match=r"b\.png has pixels of the palette entries 2 \(5 pixels\), 3 \(5 p.*, "
+        r"4 \(4 pixels\); its palette ends with entry 1\.",
+    ):
+        label_files.load(path, coding)
+
+
+def test_one_bit_is_black_and_white_where_classes_are_colours(tmp_path):
+    PIL.Image.fromarray(NUMBERS > 2).save(tmp_path / "a.png")
+    coding = label_files.Colours({(0, 0, 0): 1, (255, 255, 255): 0})
+    labels, _ = label_files.load(tmp_path / "a.png", coding)
+    np.testing.assert_array_equal(labels, NUMBERS <= 2)
 
 
 def test_files_of_one_bit_and_of_sixteen_are_numbers(tmp_path):

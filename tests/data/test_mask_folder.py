@@ -192,9 +192,29 @@ def test_masks_in_colours(folder, tmp_path):
         prepare(folder, tmp_path)
 
 
+def test_masks_with_a_palette_of_the_listed_colours(folder, tmp_path):
+    """In another order than the list, so that the numbers mean something else."""
+    for path in folder.glob("masks/**/*.png"):
+        image = PIL.Image.open(path)
+        image.putpalette([0, 0, 0, 9, 200, 9, 250, 0, 0])
+        image.save(path)
+    (folder / "classes.txt").write_text("250 0 0 sky\n9 200 9 tree\n0 0 0 void\n")
+    source = prepare(folder, tmp_path, ratio=1.0)["train"]
+    assert source.parts[0].classes == ("sky", "tree")
+    for record in source:
+        path = (folder / "masks" / record["id"]).with_suffix(".png")
+        wanted = np.array([255, 1, 0])[np.asarray(PIL.Image.open(path))]
+        np.testing.assert_array_equal(record["labels"], wanted)
+    (folder / "classes.txt").write_text("250 0 0 sky\n9 200 9 tree\n1 1 1 void\n")
+    with pytest.raises(
+        errors.DataError, match=r"0\.png has colours of no class: 0 0 0"
+    ):
+        prepare(folder, tmp_path)
+
+
 def test_what_is_wrong_is_named(folder, tmp_path):
     mask(folder / "masks" / "extra.png", [0, 1])
-    with pytest.raises(errors.DataError, match=r"no picture: .*masks/extra\.png"):
+    with pytest.raises(errors.DataError, match=r"masks/extra\.png has no picture\."):
         prepare(folder, tmp_path)
     (folder / "masks" / "extra.png").rename(folder / "masks" / "0.tif")
     with pytest.raises(errors.DataError, match=r"0\.tif and 0\.png have the same"):
@@ -271,6 +291,7 @@ def test_numbers_that_no_mask_holds_are_told_with_the_mask_of_the_largest(
     (note,) = notes_of(tmp_path)
     assert f"9 is the largest number in the masks, in {folder}/masks/4.png (1 p" in note
     assert "no mask holds 3, 5 to 8; these count" in note
+    assert f"In doubt are 4 in {folder}/masks/5.png (1 pixel); 9 in " in note
     prepare(folder, tmp_path, ignore=9)
     assert "holds 3;" in notes_of(tmp_path)[0]
     (folder / "classes.txt").write_text("\n".join("abcdefghij"))
@@ -299,3 +320,117 @@ def test_a_wide_gap_is_refused(folder, tmp_path):
     (folder / "classes.txt").write_text("0 a\n1 b\n2 c\n200 d\n")
     source = prepare(folder, tmp_path, ratio=1.0)["train"]
     assert (source[4]["labels"] == 3).sum() == 1
+
+
+def test_several_strays_are_named_with_their_files(folder, tmp_path):
+    """Two gaps, each narrow beside the thirteen numbers that there are."""
+    for i in range(10):
+        name = f"deep/{i}" if i == 9 else f"{i}"
+        mask(folder / "masks" / f"{name}.png", range(13), i)
+    stray(folder, "4.png", 40)
+    stray(folder, "5.png", 77)
+    stray(folder, "6.png", 77)
+    with pytest.raises(
+        errors.DataError,
+        match=r"77 is .*no mask holds 13 to 39, 41 to 76: 15 numbers would make 78 cl.*"
+        r" In doubt are 40 in \S+masks/4\.png \(1 pixel\); 77 in \S+masks/5\.png "
+        r"\(1 pixel\) and 1 more file\. ",
+    ):
+        prepare(folder, tmp_path)
+    (folder / "classes.txt").write_text("\n".join(map(str, range(13))))
+    with pytest.raises(errors.DataError, match=r"values of no class, 3:\n") as told:
+        prepare(folder, tmp_path)
+    for name, number in (("4", 40), ("5", 77), ("6", 77)):
+        assert f"masks/{name}.png holds {number} (1 pixels)" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_refused"),
+    [
+        ([0, 2, 3, 4, 5], False),
+        ([0, 1, 2, 3, 4, 9], False),  # 5 to 8
+        ([0, 1, 2, 3, 4, 10], True),
+        ([0, 3], False),
+        ([0, 4], True),  # more absent than there are
+    ],
+)
+def test_gaps_of_more_than_four_numbers_are_wide(folder, tmp_path, numbers, is_refused):
+    for i in range(10):
+        name = f"deep/{i}" if i == 9 else f"{i}"
+        mask(folder / "masks" / f"{name}.png", numbers, i)
+    if is_refused:
+        with pytest.raises(errors.DataError, match="is the largest number"):
+            splits_of(folder, tmp_path)
+    else:
+        assert splits_of(folder, tmp_path)
+
+
+def spoil(folder):
+    """A mask missing, one in colours, one of half the size, and one with 255."""
+    (folder / "masks" / "1.png").unlink()
+    PIL.Image.new("RGB", SIZE[::-1], "red").save(folder / "masks" / "2.png")
+    half = PIL.Image.open(folder / "masks" / "3.png").resize((SIZE[1] // 2, 8))
+    half.save(folder / "masks" / "3.png")
+    stray(folder, "4.png", 255)
+
+
+@pytest.mark.parametrize("has_list", [False, True])
+def test_faults_of_all_kinds_are_told_at_once(folder, tmp_path, has_list):
+    spoil(folder)
+    (folder / "images" / "5.jpg").write_bytes(b"nothing")
+    mask(folder / "masks" / "extra.png", [0, 1])
+    if has_list:
+        (folder / "classes.txt").write_text("a\nb\nc\n")
+    with pytest.raises(errors.DataError) as raised:
+        prepare(folder, tmp_path)
+    told = str(raised.value).splitlines()
+    at = {line.rpartition(", ")[0]: i for i, line in enumerate(told)}
+    for kind, wanted in {
+        "Pictures without a mask": f"{folder}/images/1.jpg has no mask",
+        "Masks without a picture": f"{folder}/masks/extra.png has no picture",
+        "Masks in colours, where numbers are wanted": "masks/2.png is a colour picture",
+        "Masks of another size than their picture": "masks/3.png is 8x10, that of the",
+        "Pictures that cannot be used": f"Cannot decode {folder}/images/5.jpg",
+        **(
+            {"Masks with values of no class": "masks/4.png holds 255 (1 pixels); want"}
+            if has_list
+            else {"Numbers that cannot be those of classes": "masks/4.png (1 pixel)"}
+        ),
+    }.items():
+        assert told[at[kind]] == f"{kind}, 1:"
+        assert wanted in told[at[kind] + 1]
+    assert len(told) == 14
+    assert told[0] == "6 faults:"
+    assert told[-1].endswith("leave such files out with --skip-bad.")
+    with pytest.raises(errors.DataError):  # nothing that looks like a set was left
+        sources.inspect("mask_folder/mine", directory=tmp_path / "records")
+
+
+def test_numbers_that_fit_no_class_do_not_hide_other_faults(folder, tmp_path):
+    half = PIL.Image.open(folder / "masks" / "3.png").resize((SIZE[1] // 2, 8))
+    half.save(folder / "masks" / "3.png")
+    stray(folder, "4.png", 90)
+    with pytest.raises(errors.DataError, match=r"^2 faults:") as told:
+        prepare(folder, tmp_path)
+    assert "masks/3.png is 8x10" in str(told.value)
+    assert "90 is the largest number" in str(told.value)
+
+
+def test_a_mask_with_two_faults_is_told_with_both(folder, tmp_path):
+    half = np.full((8, 10), 9, np.uint8)
+    PIL.Image.fromarray(half).save(folder / "masks" / "3.png")
+    (folder / "classes.txt").write_text("a\nb\nc\n")
+    with pytest.raises(errors.DataError, match=r"^2 faults:") as told:
+        prepare(folder, tmp_path)
+    assert "masks/3.png holds 9 (80 pixels)" in str(told.value)
+    assert "masks/3.png is 8x10" in str(told.value)
+
+
+def test_a_picture_that_is_found_bad_when_it_is_written_tells_the_others(
+    folder, tmp_path
+):
+    for i in (2, 6):
+        (folder / "images" / f"{i}.jpg").write_bytes(b"nothing")
+    with pytest.raises(errors.DataError, match="cannot be used, 2:") as told:
+        prepare(folder, tmp_path, ratio=1.0)
+    assert "images/6.jpg" in str(told.value)

@@ -34,6 +34,33 @@ def stopped(error: errors.DataError) -> errors.DataError:
     return errors.DataError(f"{error} To leave out files like it, pass --skip-bad.")
 
 
+def of_another_size(
+    target: str,
+    place: pathlib.Path,
+    shape: tuple[int, ...],
+    image: pathlib.Path,
+    size: tuple[int, int],
+    reason: str = "Both must show the same pixels.",
+) -> errors.DataError:
+    """Returns the error about targets that do not have the size of their image.
+
+    Args:
+        target: what the file holds, such as "labels".
+        place: the file.
+        shape: of the targets, height and width first.
+        image: path of the image.
+        size: height and width of the image.
+        reason: why this is a fault, a sentence.
+
+    Returns:
+        Which files, and both sizes.
+    """
+    return errors.DataError(
+        f"The size of the {target} in {place} is {shape[0]}x{shape[1]}, that of the "
+        f"image {image} is {size[0]}x{size[1]} (height x width). {reason}"
+    )
+
+
 class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of all image sets; records hold `image`, `id`, `fingerprint`, and targets.
 
@@ -146,6 +173,17 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         return pixels
 
+    def stopping(self, error: errors.DataError) -> errors.DataError:
+        """Returns what `prepare` ends with when a file cannot be used.
+
+        Args:
+            error: what is wrong with the first such file.
+
+        Returns:
+            `stopped`, unless a set tells all of its faults.
+        """
+        return stopped(error)
+
     def leave_out(self, message: str) -> None:
         """Lists files that were left out, for `prepare` to print.
 
@@ -216,7 +254,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 extras = self._encoded_extras(name, path, picture.image.shape[:2])
             except errors.DataError as error:
                 if not self._skip_bad:
-                    raise stopped(error) from error
+                    raise self.stopping(error) from error
                 self.leave_out(str(error))
                 picture = None
             if self._progress:
@@ -261,11 +299,13 @@ class ImageSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 reason = "Both must show the same pixels."
                 if target in self.own_size:
                     reason = f"{self.name} has {wanted[0]}x{wanted[1]} for it."
-                height, width = extras[target].shape[:2]
-                raise errors.DataError(
-                    f"The size of the {target} in {self.place_of(path)} is {height}x"
-                    f"{width}, that of the image {path} is {size[0]}x{size[1]} (height "
-                    f"x width). {reason}"
+                raise of_another_size(
+                    target,
+                    self.place_of(path),
+                    extras[target].shape,
+                    path,
+                    size,
+                    reason,
                 )
             if isinstance(feature, tfds.features.Image):
                 extras[target] = image_files.encode_png(extras[target])

@@ -57,7 +57,7 @@ class LabelMaps(paired.PairedSet, skip_registration=True):
             DataError: the label file cannot be read, or holds what is no class.
         """
         file = self.target_of(path)
-        labels, strays = self.coding.decode(label_files.read(file), file)
+        labels, strays = label_files.load(file, self.coding)
         if strays:
             self.note(
                 f"{file.name}: {strays} pixels have a colour of no class, as smoothed "
