@@ -8,7 +8,8 @@ Expect:  62.3 % mIoU on val by the paper, 67.6 with a dense CRF; not run here
 Source:  Chen et al., ICLR 2015; crop, batch, rates and their drops of the authors'
          prototxt and solver.  Batches have 30 images there, 32 here so that eight
          devices share them; fc6 and fc7 begin with a part of VGG16's weights there,
-         fresh here
+         fresh here.  Images are standardised as torchvision's weights want them, not as
+         Caffe's
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -21,7 +22,9 @@ def get_config() -> Experiment:
             scales=(1.0, 1.0), loss_at="scores", upsampling="align_corners"
         ),
         model=Model(
-            "deeplab_largefov_vgg16", {"num_classes": 21}, compute_dtype="bfloat16"
+            "deeplab_largefov_vgg16",
+            {"num_classes": 21, "input_style": "imagenet"},
+            compute_dtype="bfloat16",
         ),
         data=Data(
             train=("voc2012:train_aug",),

@@ -1,11 +1,13 @@
 """DeepLab-v2 on PASCAL VOC 2012 with the additional labels of SBD.
 
-Run:     python train.py configs/segmentation/deeplab_v2_voc2012.py --workdir DIR \
+Run:     python -m dpjax convert resnet101 resnet101.pth -o resnet101.safetensors
+         python train.py configs/segmentation/deeplab_v2_voc2012.py --workdir DIR \
              --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
 Expect:  76.4 % mIoU on val by the authors, three scales, from weights of MS-COCO, 77.7
          with a dense CRF; not run here
 Source:  Chen et al., PAMI 2018; the losses of three scales and of their maximum are
-         added, as in the released prototxt
+         added, as in the released prototxt.  Images and strides are those of
+         torchvision's weights, not of Caffe's
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -22,6 +24,8 @@ def get_config() -> Experiment:
             {
                 "num_classes": 21,
                 "norm": "frozen",
+                "input_style": "imagenet",
+                "variant": "v1.5",
                 "max_over_scales": (1.0, 0.75, 0.5),
             },
             compute_dtype="bfloat16",

@@ -1,13 +1,15 @@
 """RefineNet-101 on PASCAL VOC 2012 with the additional labels of SBD.
 
 Run:     python -m dpjax prepare voc2012 --from COPY    (with SBD's labels: train_aug)
+         python -m dpjax convert resnet101 resnet101.pth -o resnet101.safetensors
          python train.py configs/segmentation/refinenet101_voc2012.py --workdir DIR \
              --init-from resnet101.safetensors --init-skip "decoder/*" "head/*"
          python evaluate.py --workdir DIR --protocol refinenet_scales_crf
 Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not run here
          (the paper has a CRF on this set alone; without: refinenet_scales)
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4
-         dropped once by hand.  16 images an update and a drop after two thirds here
+         dropped once by hand.  16 images an update and a drop after two thirds here.
+         Images, strides and first pool suit torchvision's weights, not Caffe's
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -26,7 +28,13 @@ def get_config() -> Experiment:
         ),
         model=Model(
             "refinenet101_official",
-            {"num_classes": 21, "norm": "frozen"},
+            {
+                "num_classes": 21,
+                "norm": "frozen",
+                "input_style": "imagenet",
+                "variant": "v1.5",
+                "pool_pad": "symmetric",
+            },
             compute_dtype="bfloat16",
         ),
         data=Data(

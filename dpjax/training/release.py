@@ -1,16 +1,18 @@
 """Weights that go in and out of a run: what it starts from, what it leaves behind."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 from flax import linen as nn
+from flax import traverse_util
 
 from dpjax import config, errors
 from dpjax.inference import receipts
 from dpjax.models import zoo
 from dpjax.training import log, state
-from dpjax.weights import matching, store, trunks
+from dpjax.weights import matching, meanings, store, trunks
 
 
 def starting_variables(
@@ -29,8 +31,9 @@ def starting_variables(
         Variables, or None to draw them from the seed.
 
     Raises:
-        UserError: weights that do not fit; both trees are shown.  Or a pattern of
-            `init_skip` without an array, or patterns without weights.
+        UserError: weights that do not fit; both trees are shown.  Or weights that fit
+            but were made for other options, by which they mean something else.  Or a
+            pattern of `init_skip` without an array, or patterns without weights.
     """
     skip = experiment.init_skip
     if experiment.init_from is None:
@@ -40,7 +43,8 @@ def starting_variables(
                 "Name the weights with --init-from, or drop --init-skip."
             )
         return None
-    loaded = store.load(experiment.init_from).variables
+    weights = store.load(experiment.init_from)
+    loaded = weights.variables
     given = trunks.of_each_size(loaded, module)
     store.check_matches(
         given,
@@ -50,6 +54,7 @@ def starting_variables(
         network=str(experiment.model),
         advice=_advice,
     )
+    _check_meaning(experiment, weights.card, module, given)
     if given is not loaded:
         _say(experiment, f"each of {' and '.join(trunks.names(module))} has backbone/*")
     if not skip:
@@ -60,6 +65,48 @@ def starting_variables(
     merged = matching.merge(given, jax.device_get(fresh), skip=skip)
     _say(experiment, matching.report(given, fresh, skip=skip))
     return merged
+
+
+def _check_meaning(
+    experiment: config.Experiment,
+    card: Mapping[str, Any],
+    module: nn.Module,
+    given: Mapping[str, Any],
+) -> None:
+    """Refuses arrays that fit but mean something else, as far as the card says it."""
+    theirs = _network_of(card)
+    if theirs is None:
+        return
+    paths = traverse_util.flatten_dict(given, sep="/")
+    taken = [p for p in paths if not matching.is_skipped(p, experiment.init_skip)]
+    differing = meanings.differences(theirs, module, taken)
+    if not differing:
+        return
+    lines = [f"  {name}: {a!r} there, {b!r} here" for name, (a, b) in differing.items()]
+    flags = [_flag(name, value) for name, (value, _) in differing.items()]
+    raise errors.UserError(
+        f"The arrays of {experiment.init_from} fit {experiment.model}, but mean "
+        "something else there; they were made for a network with other options:\n"
+        + "\n".join(lines)
+        + f"\nPass {' '.join(flags)}"
+    )
+
+
+def _flag(name: str, value: Any) -> str:
+    """What gives an option a value on the command line."""
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--model.options.{'' if value else 'no-'}{words}"
+    return f"--model.options.{words} {value}"
+
+
+def _network_of(card: Mapping[str, Any]) -> nn.Module | None:
+    """The network that weights were made for; None if the card does not say it."""
+    try:
+        model = config.decode(card["model"], config.TYPES)
+        return zoo.create_module(model.name, **model.options)
+    except (KeyError, errors.DpjaxError):  # other programs write cards, too
+        return None
 
 
 def _say(experiment: config.Experiment, taken: str) -> None:

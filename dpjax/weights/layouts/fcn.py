@@ -35,6 +35,7 @@ LAYOUTS = {
             r"classifier\.0": r"decoder/fc6",
             r"classifier\.3": r"decoder/fc7",
             r"classifier\.6": r"decoder/head",
-        }
+        },
+        options={"input_style": "imagenet"},
     ),
 }

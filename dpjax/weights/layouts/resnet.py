@@ -10,6 +10,11 @@ LAYOUTS = {
             r"(layer\d)\.(\d+)\.downsample\.0": r"backbone/\1_\2/conv_proj",
             r"(layer\d)\.(\d+)\.downsample\.1": r"backbone/\1_\2/bn_proj",
             r"fc": r"head/fc",
-        }
+        },
+        options={
+            "input_style": "imagenet",
+            "variant": "v1.5",
+            "pool_pad": "symmetric",
+        },
     ),
 }

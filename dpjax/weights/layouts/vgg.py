@@ -36,7 +36,7 @@ _TIMM = {
 
 LAYOUTS = {
     f"{name}{'_bn' if has_norm else ''}": renaming.Layout(
-        {**features(has_norm), **heads}
+        {**features(has_norm), **heads}, options={"input_style": "imagenet"}
     )
     for name, heads in (("torchvision", _TORCHVISION), ("timm", _TIMM))
     for has_norm in (False, True)
