@@ -4,6 +4,7 @@ Run:     python -m dpjax convert vgg16 vgg16.pth -o vgg16.safetensors
          python train.py configs/segmentation/deeplab_largefov_voc2012.py \
              --workdir DIR --init-from vgg16.safetensors \
              --init-skip "decoder/*" "head/*"
+         python evaluate.py --workdir DIR --protocol largefov_crf
 Expect:  62.3 % mIoU on val by the paper, 67.6 with a dense CRF; not run here
 Source:  Chen et al., ICLR 2015; crop, batch, rates and their drops of the authors'
          prototxt and solver.  Batches have 30 images there, 32 here so that eight

@@ -88,11 +88,13 @@ def main(arguments: Sequence[str]) -> int:
         The exit status, 0.
 
     Raises:
-        UserError: neither a run nor a config with weights, or an unknown protocol.
+        UserError: neither a run nor a config with weights, an unknown protocol, or a
+            receipt of another ending than .json.
         DataError: sources that are missing or damaged, or were trained on.
         StorageError: the receipt cannot be written.
     """
     options = tyro.cli(Options, args=list(arguments), prog="evaluate.py")
+    _check_ending(options.output)
     experiment = _experiment(options)
     startup.use_compilation_cache()
     if options.coordinator is not None or options.processes is not None:
@@ -140,6 +142,15 @@ def main(arguments: Sequence[str]) -> int:
         f"{report.format_value(scores.best)} in {scores.seconds:.1f} s. Receipt: {path}"
     )
     return 0
+
+
+def _check_ending(output: Path | None) -> None:
+    # Without one the folder of the pictures would have the name of the receipt.
+    if output is not None and output.suffix != ".json":
+        raise errors.UserError(
+            f"The receipt is written as .json, got -o {output}. Use "
+            f"{output.with_suffix('.json')}."
+        )
 
 
 def check_overlap(loaded: trained.Trained, data: config.Data) -> dict | None:

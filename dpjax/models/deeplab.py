@@ -12,6 +12,7 @@ import jax
 from flax import linen as nn
 from jax import numpy as jnp
 
+from dpjax import errors
 from dpjax.models import layers
 
 _SMALL = nn.initializers.normal(0.01)  # of the scores, authors' prototxt
@@ -41,6 +42,15 @@ class LargeFOV(nn.Module):
     dropout: float = 0.5
     align_corners: bool = True
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        """Checks the configuration; see the class for what each field may be."""
+        super().__post_init__()
+        if not all(map(_is_count, (self.rate, self.fc_width))):
+            raise errors.UserError(
+                "LargeFOV wants a rate and an fc_width from 1, such as 12 and 1024, "
+                f"got rate={self.rate!r}, fc_width={self.fc_width!r}."
+            )
 
     @nn.compact
     def __call__(
@@ -100,6 +110,17 @@ class ASPP(nn.Module):
     align_corners: bool = True
     dtype: jnp.dtype = jnp.float32
 
+    def __post_init__(self):
+        """Checks the configuration; see the class for what each field may be."""
+        super().__post_init__()
+        rates = self.rates
+        is_several = isinstance(rates, Sequence) and not isinstance(rates, str)
+        if not is_several or not rates or not all(map(_is_count, rates)):
+            raise errors.UserError(
+                "ASPP wants at least one rate, each from 1, such as (6, 12, 18, 24), "
+                f"got {rates!r}."
+            )
+
     @nn.compact
     def __call__(
         self,
@@ -130,3 +151,7 @@ class ASPP(nn.Module):
             )(features)
             for i, rate in enumerate(self.rates)
         )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1  # True is no count

@@ -121,6 +121,8 @@ PROTOCOLS: dict[str, Protocol | shifted_views.ShiftedViews] = {
     "scales": _SCALES,
     "sliding": Protocol(slides=True),
     "crf": Protocol(crf=_CRF),
+    # Chen et al., ICLR 2015.
+    "largefov_crf": Protocol(crf="deeplab_largefov"),
     "scales_crf": dataclasses.replace(_SCALES, crf=_CRF),
     "refinenet_scales": _REFINENET,
     # The one that the code suggests.

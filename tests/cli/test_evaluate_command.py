@@ -289,3 +289,13 @@ def test_help_lists_the_protocols_of_every_task(capsys):
     assert len(names) > len(kitti) > 1
     assert names - kitti <= said
     assert kitti & said
+
+
+@pytest.mark.parametrize("name", ["scores", "scores.txt", "v1.2"])
+def test_receipts_of_other_endings_are_refused_before_any_work(tmp_path, name):
+    # There is no such run: whatever looks for it first would say so.
+    arguments = ["--workdir", str(tmp_path / "nowhere"), "-o", str(tmp_path / name)]
+    with pytest.raises(
+        errors.UserError, match=r"written as \.json, got .*Use .*\.json"
+    ):
+        command.main(arguments)

@@ -174,3 +174,9 @@ def test_corners_are_aligned_unless_told_otherwise():
 def test_misspelt_options_are_refused():
     with pytest.raises(errors.UserError, match=r"option of deeplab_v2.*'rate'.*rates"):
         zoo.create_module(NAME, rate=(12,))
+
+
+@pytest.mark.parametrize("rates", [(), (6, 0), (6, 1.5), 6, "6"])
+def test_rates_that_are_none_are_refused(rates):
+    with pytest.raises(errors.UserError, match=r"ASPP wants at least one rate.*got"):
+        zoo.create_module(NAME, rates=rates)

@@ -223,3 +223,12 @@ def test_the_head_stands_on_a_resnet_too():
 def test_pools_of_other_sizes_are_refused():
     with pytest.raises(errors.UserError, match=r"2 or 3 pixels, got pool_window=4"):
         zoo.create_module(NAME, pool_window=4)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rate": 0}, {"rate": True}, {"rate": -12}, {"fc_width": 0}]
+)
+def test_heads_without_taps_or_channels_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(errors.UserError, match=rf"{name}.*{value}"):
+        zoo.create_module(NAME, **wrong)

@@ -314,6 +314,7 @@ def test_the_protocols_are_the_published_ones():
         "scales": (toolboxes, True, False, "", free, False),
         "sliding": ((1.0,), False, True, "", free, False),
         "crf": ((1.0,), False, False, deeplab, free, False),
+        "largefov_crf": ((1.0,), False, False, "deeplab_largefov", free, False),
         "scales_crf": (toolboxes, True, False, deeplab, free, False),
         "refinenet_scales": (five, False, False, "", rooms, True),
         "refinenet_scale": ((0.8,), False, False, "", rooms, True),

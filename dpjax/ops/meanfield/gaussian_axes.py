@@ -10,6 +10,7 @@ import math
 
 import jax
 import numpy as np
+from jax import lax
 from jax import numpy as jnp
 
 _LEAST_WEIGHT = 1e-12
@@ -50,4 +51,6 @@ def _band(length, theta, dtype):
     first = (own[:, :1] - reach).clip(0, length - window)
     seen = first + np.arange(window)
     apart = (own[:, :, None] - seen[:, None, :]) / theta
-    return seen, jnp.asarray(np.exp(-0.5 * apart**2), dtype)
+    weights = jnp.asarray(np.exp(-0.5 * apart**2), dtype)
+    # XLA would multiply what is constant while it compiles, for seconds, and warn.
+    return seen, lax.optimization_barrier(weights)
