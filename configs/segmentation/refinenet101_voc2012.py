@@ -7,7 +7,9 @@ Run:     python -m dpjax prepare voc2012 --from COPY    (with SBD's labels: trai
 Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not run here
          (the paper has a CRF on this set alone; without: refinenet_scales)
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4
-         dropped once by hand.  16 images an update and a drop after two thirds here
+         dropped once by hand.  16 images an update and a drop after two thirds here.
+         The paper's chained pooling has two links that pool first; the released code
+         has four (--model.options.pooling-stages 4)
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -26,7 +28,12 @@ def get_config() -> Experiment:
         ),
         model=Model(
             "refinenet101_official",
-            {"num_classes": 21, "norm": "frozen"},
+            {
+                "num_classes": 21,
+                "norm": "frozen",
+                "pooling_stages": 2,
+                "pooling_order": "pool_conv",
+            },
             compute_dtype="bfloat16",
         ),
         data=Data(
