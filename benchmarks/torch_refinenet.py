@@ -4,6 +4,7 @@ Modules have the names of DrSleep's two repositories, so that the layout of name
 tested too; channels can be fewer.
 """
 
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -17,18 +18,19 @@ def _conv(given, wanted, kernel, bias=False, **options):
     return nn.Conv2d(given, wanted, kernel, padding=kernel // 2, bias=bias, **options)
 
 
-def _enlarged(x, like):
+def _enlarged(x, like, align_corners=True):
     size = like.shape[2:]
-    return functional.interpolate(x, size, mode="bilinear", align_corners=True)
+    return functional.interpolate(x, size, mode="bilinear", align_corners=align_corners)
 
 
 class Chain(nn.Module):
     """Pool, then convolve; four times, all added to the input."""
 
-    def __init__(self, width, kernel):
+    def __init__(self, width, kernel, groups=1):
         super().__init__()
         for link in range(1, 5):
-            self.add_module(f"{link}_outvar_dimred", _conv(width, width, kernel))
+            conv = _conv(width, width, kernel, groups=groups)
+            self.add_module(f"{link}_outvar_dimred", conv)
 
     def forward(self, x):
         total = link = x
@@ -124,6 +126,7 @@ class Inverted(nn.Module):
 class OnMobileNet(nn.Module):
     """The light network on MobileNet-v2; `table` has its expansion, channels, units."""
 
+    align_corners = True
     table = (
         (1, 16, 1, 1),
         (6, 24, 2, 2),
@@ -162,6 +165,28 @@ class OnMobileNet(nn.Module):
                 paths[n] = layer(f"conv{n}")(x)
         x = layer("crp4")(functional.relu6(paths[8] + paths[7]))
         for g, joined in ((3, paths[5] + paths[6]), (2, paths[4]), (1, paths[3])):
-            deep = _enlarged(layer(f"conv_adapt{g + 1}")(x), joined)
+            deep = layer(f"conv_adapt{g + 1}")(x)
+            deep = _enlarged(deep, joined, self.align_corners)
             x = layer(f"crp{g}")(functional.relu6(joined + deep))
+        return self.scores(x)
+
+    def scores(self, x):
         return self.segm(x)
+
+
+class MultiTask(OnMobileNet):
+    """That network for classes and depth, as in DrSleep/multi-task-refinenet."""
+
+    align_corners = False
+
+    def __init__(self, width, classes):
+        super().__init__(width, classes)
+        self.crp1 = nn.Sequential(Chain(width, 1, groups=width))
+        self.pre_segm = _conv(width, width, 1, groups=width)
+        self.pre_depth = _conv(width, width, 1, groups=width)
+        self.depth = _conv(width, 1, 3, bias=True)
+
+    def scores(self, x):
+        classes = self.segm(functional.relu6(self.pre_segm(x)))
+        depth = self.depth(functional.relu6(self.pre_depth(x)))
+        return torch.cat([classes, depth], 1)

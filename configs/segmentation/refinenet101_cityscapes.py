@@ -4,7 +4,8 @@ Run:     python train.py configs/segmentation/refinenet101_cityscapes.py --workd
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
          python evaluate.py --workdir DIR --protocol refinenet_cityscapes
 Expect:  73.6 % mIoU on test by the paper; not run here
-Source:  Lin et al., CVPR 2017
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first.
+         The released model has four (--model.options.pooling-stages 4)
 """
 
 import dataclasses

@@ -5,8 +5,10 @@ the authors; not the crop of depth, rows 45 to 470 and columns 41 to 600, nor FC
 
 Run:     python train.py configs/segmentation/refinenet101_nyudv2.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
+         python evaluate.py --workdir DIR --protocol refinenet_scales
 Expect:  44.7 % mIoU by the paper, several scales; not run here
-Source:  Lin et al., CVPR 2017
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first.
+         The released model has four that convolve first, as `refinenet152_pool4_nyudv2`
 """
 
 import dataclasses

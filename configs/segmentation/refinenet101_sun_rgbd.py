@@ -3,7 +3,8 @@
 Run:     python train.py configs/segmentation/refinenet101_sun_rgbd.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  45.7 % mIoU by the paper; not run here
-Source:  Lin et al., CVPR 2017
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first.
+         The released model has four that convolve first, as `refinenet152_pool4_nyudv2`
 """
 
 import dataclasses

@@ -10,6 +10,8 @@ Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not ru
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4
          dropped once by hand.  16 images an update and a drop after two thirds here.
          Images, strides and first pool suit torchvision's weights, not Caffe's
+         The paper's chained pooling has two links that pool first; the released code
+         has four (--model.options.pooling-stages 4)
 """
 
 from dpjax.config import Data, Evaluation, Experiment, Model, Optim, Record
@@ -34,6 +36,8 @@ def get_config() -> Experiment:
                 "input_style": "imagenet",
                 "variant": "v1.5",
                 "pool_pad": "symmetric",
+                "pooling_stages": 2,
+                "pooling_order": "pool_conv",
             },
             compute_dtype="bfloat16",
         ),

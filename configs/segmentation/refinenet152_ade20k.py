@@ -3,7 +3,8 @@
 Run:     python train.py configs/segmentation/refinenet152_ade20k.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*"
 Expect:  40.7 % mIoU by the paper; not run here
-Source:  Lin et al., CVPR 2017
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first.
+         The released model has four that convolve first, as `refinenet152_pool4_nyudv2`
 """
 
 import dataclasses

@@ -4,7 +4,8 @@ Run:     python train.py configs/segmentation/refinenet50_2scale_nyudv2.py \
              --workdir DIR --init-from BACKBONE --init-skip "decoder/*" "head/*"
          (of one ResNet-50, which starts both backbones)
 Expect:  43.1 % mIoU by the paper, tested at one scale; not run here
-Source:  Lin et al., CVPR 2017; the authors' code: images of 1.2 and 0.6 times the size
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first; the
+         authors' code: images of 1.2 and 0.6 times the size
 """
 
 import dataclasses

@@ -3,9 +3,12 @@
 Run:     python train.py configs/segmentation/refinenet50_nyudv2.py --workdir DIR \
              --init-from BACKBONE --init-skip "decoder/*" "head/*" \
              [--model.options.cascades 1]
+         python evaluate.py --workdir DIR --protocol refinenet_scales
 Expect:  42.5 % mIoU by the paper, one scale; 40.3 with one cascade, 40.9 with two, 40.4
-         without chained pooling (--model.options.pooling-stages 0); not run here
-Source:  Lin et al., CVPR 2017, Tables 5 and 6
+         without chained pooling (--model.options.pooling-stages 0); 43.8 with several
+         scales; not run here
+Source:  Lin et al., CVPR 2017, Tables 5 and 6; chained pooling of two links that pool
+         first
 """
 
 import dataclasses

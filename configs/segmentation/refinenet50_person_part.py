@@ -5,7 +5,7 @@ Run:     python train.py configs/segmentation/refinenet50_person_part.py --workd
          python evaluate.py --workdir DIR --protocol refinenet_scales
 Expect:  65.7 % mIoU by the paper, one scale, 64.1 without chained pooling
          (--model.options.pooling-stages 0); 67.1 with several scales; not run here
-Source:  Lin et al., CVPR 2017
+Source:  Lin et al., CVPR 2017, whose chained pooling has two links that pool first
 """
 
 import dataclasses

@@ -6,8 +6,8 @@ thin ones.
 
 Run:     python -m dpjax prepare camvid --from COPY
          python train.py configs/segmentation/refinenet_lw_camvid.py --workdir DIR
-Expect:  mIoU 65.2 % on val, 66.4 % over scales; 75 minutes on two processor cores.
-         Released as lwrefinenet-camvid
+Expect:  mIoU 65.2 % on val, 66.4 % over scales; 75 minutes on two processor cores,
+         of which no log is kept.  Released as lwrefinenet-camvid
 Source:  Nekrasov et al., BMVC 2018; Wu, Shen & van den Hengel, 2016; Brostow et al.,
          PRL 2009, the 360 x 480 copy of SegNet
 """

@@ -15,26 +15,19 @@ Source:  Nekrasov et al., BMVC 2018; Silberman et al., ECCV 2012
 
 import dataclasses
 
-from configs.segmentation import refinenet_lw_camvid
+from configs.segmentation import refinenet_lw_voc2012_small
 from dpjax.config import Experiment
 
 
 def get_config() -> Experiment:
-    parent = refinenet_lw_camvid.get_config()
+    parent = refinenet_lw_voc2012_small.get_config()
     return dataclasses.replace(
         parent,
-        task=dataclasses.replace(parent.task, scales=(0.5, 1.0)),
         model=dataclasses.replace(
             parent.model, options={**parent.model.options, "num_classes": 40}
         ),
         data=dataclasses.replace(
-            parent.data,
-            train=("nyudv2:train",),
-            evaluate=("nyudv2:val",),
-            crop=(192, 256),
+            parent.data, train=("nyudv2:train",), evaluate=("nyudv2:val",)
         ),
-        optim=dataclasses.replace(parent.optim, warmup_steps=50, ema_decay=0.98),
-        evaluation=dataclasses.replace(parent.evaluation, every_steps=0),
-        record=dataclasses.replace(parent.record, log_every=20, save_every=100),
         total_steps=400,
     )

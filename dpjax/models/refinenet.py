@@ -4,6 +4,10 @@ Blocks go from the coarsest map of the backbone to the finest.  Each takes one o
 levels of the pyramid and the result of the block before, brings them to one size and
 one number of channels, adds them, sees wide context by chained pooling, and refines.
 Both forms are the same graph: the light one has 1x1 convolutions and no residual units.
+
+The multi-task form (Nekrasov et al., ICRA 2019) is the light one on MobileNet-v2 with a
+head for each task.  For 40 classes and a depth its options are num_classes=41,
+heads=(40, 1), filters_last_chain=True and resize="half_pixel".
 """
 
 import functools
@@ -62,6 +66,10 @@ class RefineNet(nn.Module):
         dropout: share of the two coarsest levels that training leaves out, here but not
             inside the backbone.
         head_dropout: share left out before the last convolution.
+        heads: scores of each of several tasks, `num_classes` together, that stand one
+            after the other in the result; see `Heads`.  One convolution where empty.
+        filters_last_chain: the convolutions in the chain of the last block are filters
+            of single channels, as in the multi-task form.
         kernel_init: "gaussian" of deviation 0.01 (official) or "fan_in" (the light
             form), evenly within 1 / sqrt(fan-in); biases start at 0.
         align_corners: whether scores are enlarged to the image with corners on corners;
@@ -82,6 +90,8 @@ class RefineNet(nn.Module):
     activation: Activation = "relu"
     dropout: float = 0.5
     head_dropout: float = 0.5
+    heads: Sequence[int] = ()
+    filters_last_chain: bool = False
     kernel_init: KernelInit = "gaussian"
     align_corners: bool = False
     dtype: jnp.dtype = jnp.float32
@@ -105,6 +115,12 @@ class RefineNet(nn.Module):
             raise errors.UserError(
                 "RefineNet wants path_widths for at least one level, such as (512, "
                 f"256, 256, 256), got {self.path_widths!r}."
+            )
+        if self.heads and (min(self.heads) < 1 or sum(self.heads) != self.num_classes):
+            raise errors.UserError(
+                "RefineNet wants heads of 1 or more scores, num_classes together, such "
+                f"as heads=(40, 1) of num_classes=41, got heads={tuple(self.heads)} "
+                f"and num_classes={self.num_classes}."
             )
         counts = (self.path_units, self.block_units, self.pooling_stages)
         if self.cascades < 1 or self.kernel % 2 == 0 or min(counts) < 0:
@@ -162,11 +178,46 @@ class RefineNet(nn.Module):
                 resize=self.resize,
                 activation=self.activation,
                 conv=conv,
+                filters_chain=self.filters_last_chain and block == count,
                 name=f"block{block}",
             )(inputs)
             previous = {_PREVIOUS: x}
         x = nn.Dropout(self.head_dropout, deterministic=not train)(x)
+        if self.heads:
+            return Heads(tuple(self.heads), self.activation, conv, name="head")(x)
         return conv(self.num_classes, kernel=3, bias=True, name="head")(x)
+
+
+class Heads(nn.Module):
+    """Scores of several tasks: each filters single channels, activates, convolves.
+
+    Attributes:
+        sizes: scores of each task.
+        activation: see `RefineNet`.
+        conv: makes a convolution.
+    """
+
+    sizes: Sequence[int]
+    activation: Activation
+    conv: MakeConv
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the scores of all tasks, one task after the other.
+
+        Args:
+            x: [b, h, w, c].
+
+        Returns:
+            [b, h, w, sum of `sizes`].
+        """
+        scores = []
+        for i, size in enumerate(self.sizes, 1):
+            width = x.shape[-1]
+            own = self.conv(width, kernel=1, groups=width, name=f"filter{i}")(x)
+            own = _ACTIVATIONS[self.activation](own)
+            scores.append(self.conv(size, kernel=3, bias=True, name=f"scores{i}")(own))
+        return jnp.concatenate(scores, -1)
 
 
 class Path(nn.Module):
@@ -209,6 +260,7 @@ class RefineBlock(nn.Module):
         resize: see `RefineNet`.
         activation: see `RefineNet`.
         conv: makes a convolution.
+        filters_chain: the chain's convolutions are filters of single channels.
     """
 
     units: int
@@ -218,6 +270,7 @@ class RefineBlock(nn.Module):
     resize: enlarge.Mode
     activation: Activation
     conv: MakeConv
+    filters_chain: bool = False
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, jax.Array]) -> jax.Array:
@@ -230,8 +283,12 @@ class RefineBlock(nn.Module):
             [b, h', w', c'], the size of the largest, the channels of the narrowest.
         """
         x = _ACTIVATIONS[self.activation](self._sum(inputs))
+        groups = x.shape[-1] if self.filters_chain else 1
         chain = ChainedPooling(
-            self.pooling_stages, self.pooling_order, self.conv, name="chain"
+            self.pooling_stages,
+            self.pooling_order,
+            functools.partial(self.conv, groups=groups),
+            name="chain",
         )
         x = chain(x)
         for i in range(self.units):

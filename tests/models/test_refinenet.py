@@ -1,4 +1,4 @@
-"""RefineNet: the published numbers, the laws of its parts, and the public network."""
+"""RefineNet: published numbers, laws of its parts, a rendering of the public port."""
 
 import functools
 import math
@@ -75,10 +75,14 @@ def test_other_geometries_have_the_published_parameters(name, count):
     assert _size(_shapes(name)["params"]) == count
 
 
-@pytest.mark.parametrize("classes", [7, 40, 150])
-def test_only_the_head_depends_on_the_classes(classes):
+# Specification, 1.6: Person-Part, SUN RGB-D, PASCAL-Context, ADE20K.
+@pytest.mark.parametrize(
+    ("classes", "count"),
+    [(7, 118_020_167), (37, 118_089_317), (60, 118_142_332), (150, 118_349_782)],
+)
+def test_only_the_head_depends_on_the_classes(classes, count):
     params = _shapes("refinenet101", num_classes=classes)["params"]
-    assert _size(params) == 118_004_032 + 2305 * classes
+    assert _size(params) == count == 118_004_032 + 2305 * classes
     assert _size(params["decoder"]["head"]) == 2305 * classes
     assert _size(params["decoder"]) - 2305 * classes == 75_503_872
 
@@ -342,7 +346,7 @@ def test_only_the_two_coarsest_levels_are_left_out():
 
 @pytest.fixture(scope="module")
 def port():
-    """The public network with random weights, and those under our names."""
+    """A rendering of the public port with random weights, and those under our names."""
     pytest.importorskip("torch")
     from benchmarks import torch_refinenet
 

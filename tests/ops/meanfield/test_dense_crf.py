@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 
 import jax
 import numpy as np
@@ -453,6 +454,21 @@ def test_the_gradient_never_stores_the_matrix():
     compiled = jax.jit(jax.grad(loss)).lower(scores, image).compile()
     # Ten iterations keep their Q; a tile of weights and its distances come and go.
     assert compiled.memory_analysis().temp_size_in_bytes < pixels**2 * 4 / 2
+
+
+def test_the_compiler_does_not_sum_the_kernels_itself():
+    size = (70, 90)
+    run = functools.partial(
+        dense_crf.refine, kernels=KERNELS["crf_rnn"], iterations=1, method="window"
+    )
+    scores = jax.ShapeDtypeStruct((1, *size, CLASSES), jnp.float32)
+    images = jax.ShapeDtypeStruct((1, *size, 3), jnp.uint8)
+    lowered = jax.jit(run).lower(scores, images)
+    program = lowered.compile(compiler_options=QUICKLY).as_text()
+    shapes = set(re.findall(r"f32\[([\d,]+)\]\S* constant\(", program))
+    # The matrices of both axes are in it; their sums, one for each pixel, are not.
+    assert {"70,70", "90,90"} <= shapes
+    assert not {"70,90", "70,90,1"} & shapes
 
 
 @pytest.mark.parametrize(
