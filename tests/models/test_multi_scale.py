@@ -25,15 +25,15 @@ class Halved(nn.Module):
 class Scored(nn.Module):
     """A decoder of one convolution."""
 
-    align_corners = True
+    align_corners: bool = True
 
     @nn.compact
     def __call__(self, pyramid, size, train=False):
         return layers.conv(3, 3, bias=True, name="head")(nn.relu(pyramid[2]))
 
 
-def _network(scales):
-    return multi_scale.MultiScale(Halved(), Scored(), 8, scales=scales)
+def _network(scales, align_corners=True):
+    return multi_scale.MultiScale(Halved(), Scored(align_corners), 8, scales=scales)
 
 
 def _scores(network, *arguments, train=False):
@@ -70,7 +70,7 @@ def test_the_maximum_is_that_of_pytorch(size):
             layer.bias.copy_(torch.from_numpy(part[ours]["bias"]))
     images = _images(*size)
     wanted = peers.output(torch_fcn.MultiScale(base), images)
-    got = _scores(_network((1.0, 0.75, 0.5)), variables, images)
+    got = _scores(_network((1.0, 0.75, 0.5), False), variables, images)
     assert peers.relative_error(got, wanted) < 1e-5
 
 
@@ -81,11 +81,37 @@ def test_training_gives_the_scores_of_each_size_and_what_evaluation_gives():
     wanted = _scores(_network((1.0, 0.5)), variables, images)
     np.testing.assert_array_equal(fused, wanted)
     np.testing.assert_array_equal(each[0], _scores(plain, variables, images))
-    assert [scores.shape[1:3] for scores in each] == [(17, 25), (8, 13)]
+    assert [scores.shape[1:3] for scores in each] == [(17, 25), (9, 13)]
     assert fused.shape == each[0].shape
     assert (np.asarray(fused) >= each[0]).all()
     assert (np.asarray(fused) > each[0]).any()
     assert _network((1.0, 0.5)).align_corners
+
+
+def _aligned(maps, size):
+    """Maps between whose corners as many places lie evenly, linear in between."""
+    for axis, wanted in ((1, size[0]), (2, size[1])):
+        length = maps.shape[axis]
+        place = np.linspace(0, length - 1, wanted)
+        weight = np.maximum(1 - np.abs(place[:, None] - np.arange(length)), 0)
+        maps = np.moveaxis(np.tensordot(weight, maps, (1, axis)), 0, axis)
+    return maps
+
+
+def test_with_aligned_corners_images_and_scores_keep_theirs():
+    variables, images = _variables(), _images(33, 49)
+    plain = segmenter.Segmenter(Halved(), Scored(), 8)
+    # The authors' numbers: 0.75 and 0.5 of 32 and 48 steps.
+    sizes = (33, 49), (25, 37), (17, 25)
+    each = [
+        np.float64(_scores(plain, variables, np.float32(_aligned(images, size))))
+        for size in sizes
+    ]
+    wanted = np.max([_aligned(scores, (17, 25)) for scores in each], axis=0)
+    got = _scores(_network((1.0, 0.75, 0.5)), variables, images)
+    assert peers.relative_error(got, wanted) < 1e-5
+    port = _scores(_network((1.0, 0.75, 0.5), False), variables, images)
+    assert peers.relative_error(port, wanted) > 0.01
 
 
 def test_one_size_twice_changes_nothing():
