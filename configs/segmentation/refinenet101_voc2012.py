@@ -9,7 +9,7 @@ Expect:  82.4 % mIoU on test by the paper, which trains on MS-COCO first; not ru
          (the paper has a CRF on this set alone; without: refinenet_scales)
 Source:  Lin et al., CVPR 2017; the authors' code: batches of 1, learning rate 5e-4
          dropped once by hand.  16 images an update and a drop after two thirds here.
-         Images, strides and first pool suit torchvision's weights, not Caffe's
+         Images, strides and first pool suit torchvision's weights, not Caffe's.
          The paper's chained pooling has two links that pool first; the released code
          has four (--model.options.pooling-stages 4)
 """
