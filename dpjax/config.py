@@ -170,6 +170,7 @@ class Experiment:
         seed: the only source of randomness.
         parallel: how a step meets the devices.
         init_from: weights to start from, a file, a folder of a run or a released name.
+            What their card says of images, strides and the like must be true here too.
         init_skip: arrays of `init_from` that start fresh instead, as patterns such as
             "head/*": layers that are new, or of another shape. "crf/*" puts a CRF on a
             network that was trained without.
