@@ -218,9 +218,7 @@ _multiply.defvjp(_multiply_forward, _multiply_backward)
 
 def _normalise(apply, like, normalisation):
     """The filter divided by the sums of its rows, which are at least 1."""
-    # Behind a barrier, or XLA would multiply all constants of `gaussian_axes` while it
-    # compiles, which takes seconds and is reported as slow.
-    sums = apply(lax.optimization_barrier(jnp.ones_like(like[..., :1])))
+    sums = apply(jnp.ones_like(like[..., :1]))
     if normalisation == "after":
         return lambda q: apply(q) / sums
     share = lax.rsqrt(sums)

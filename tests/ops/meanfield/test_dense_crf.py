@@ -219,13 +219,6 @@ def test_bands_of_the_axes_are_the_whole_sums(size, theta):
     np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
-def test_sums_of_constants_are_left_to_the_device():
-    # XLA would work out the sums of the rows while it compiles, for seconds.
-    sums = jax.jit(lambda: gaussian_axes.apply(jnp.ones((9, 11, 1)), 3.0))
-    text = sums.lower().compile(compiler_options=QUICKLY).as_text()
-    assert "dot(" in text or "fusion(" in text or "custom-call(" in text
-
-
 def test_a_lattice_of_more_cells_than_pixels_is_whole():
     # Pixels that resemble no others hear nothing but themselves.
     rng = np.random.default_rng(24)
