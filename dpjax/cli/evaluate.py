@@ -37,7 +37,7 @@ class Options:
             is rounded, which borders count): red, dncnn, basicsr. Classification
             (crops): single, centre, ten_crop. Segmentation (whole pictures, mirror
             images, sizes, windows): whole, mirrored, scales, sliding, crf, scales_crf,
-            refinenet_scale, refinenet_scales, refinenet_scales_crf,
+            largefov_crf, refinenet_scale, refinenet_scales, refinenet_scales_crf,
             refinenet_cityscapes, wider_500, wider_500_steps, wider_2048. Depth (caps
             and crops): nyu_eigen, nyu_full, make3d_C1, make3d_C2, all_pixels, and for
             KITTI kitti_eigen_TRUTH_CAP_CROP such as kitti_eigen_raw_80_garg. Relative
