@@ -89,7 +89,7 @@ class Optim:
         no_decay: parameter paths, as patterns, that are not decayed.
         lr_factors: parameter paths, as patterns, and what their learning rate is
             multiplied by; the first that fits counts. 0 leaves them as they are, and
-            spares their gradients.
+            spares their gradients; running statistics on such paths stay too.
         nonnegative: parameter paths, as patterns, that are put back to 0 where an
             update takes them below.
         clip_norm: largest global norm of a gradient; None leaves it alone.

@@ -33,6 +33,7 @@ class Options:
         weights: a released name, a .safetensors file or the folder of a run.
         sources: images with depth that the network was not trained on.
         output: the .safetensors file to write; its name becomes that of the weights.
+        half: store 16 bits a number, half the size.
         by: what is to be right: coverage, that 68.27 % of the pixels lie within one
             deviation, or likelihood, the mean square of errors, which the largest of
             them govern.
@@ -44,6 +45,7 @@ class Options:
     weights: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     sources: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME:SPLIT")]
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+    half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     by: _By = "coverage"
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     directory: Annotated[str | None, tyro.conf.arg(name="dir", metavar="DIR")] = None
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
         "scores": [],  # those that there are belong to other error bars
         "calibration": _told(found, loaded),
     }
-    card = store.save(options.output, found.variables, card)
+    card = store.save(options.output, found.variables, card, half=options.half)
     print(
         f"{options.output}: deviations x {found.factor:.4f} by {found.by}, sha256 "
         f"{card['sha256'][:12]}"

@@ -91,6 +91,30 @@ def hold(params: Any, factors: Mapping[str, float]) -> Any:
     return traverse_util.unflatten_dict(held, sep="/")
 
 
+def hold_statistics(new: Any, old: Any, factors: Mapping[str, float]) -> Any:
+    """Returns what layers have counted, unchanged where their learning rate is 0.
+
+    A part that is left as it is must not change by the batches that it sees either,
+    as batch normalisation's running means would.
+
+    Args:
+        new: the network's collections but its parameters, after an update.
+        old: before it.
+        factors: as for `hold`; the patterns are tried on the paths of the statistics,
+            without the name of the collection.
+
+    Returns:
+        The one or the other of each array.
+    """
+    found = {}
+    for name, collection in new.items():
+        before = traverse_util.flatten_dict(old[name], sep="/")
+        after = traverse_util.flatten_dict(collection, sep="/")
+        chosen = {k: v if _factor(k, factors) else before[k] for k, v in after.items()}
+        found[name] = traverse_util.unflatten_dict(chosen, sep="/")
+    return found
+
+
 def _fitting(params: Any, patterns: tuple[str, ...]) -> Any:
     flat = traverse_util.flatten_dict(params, sep="/")
     fits = {

@@ -113,7 +113,9 @@ def make_train_step(
             )
 
         totals, grads = lax.psum((totals, grads), AXIS)
-        model_state = lax.pmean(model_state, AXIS)
+        model_state = optimiser.hold_statistics(
+            lax.pmean(model_state, AXIS), state.model_state, optim.lr_factors
+        )
         count = jnp.maximum(totals["loss"][1], 1.0)
         grads = jax.tree.map(lambda g: g / count, grads)
         return _apply(state, grads, totals, model_state, tx, experiment)

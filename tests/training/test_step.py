@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax.sharding import AxisType, Mesh
 
 from dpjax import config, errors
@@ -70,13 +71,13 @@ def _batches(count, valid_share=0.6):
         }
 
 
-def _run(experiment, devices, count=6, how="pmap", batches=None):
+def _run(experiment, devices, count=6, how="pmap", batches=None, module=_MODULE):
     mesh = Mesh(
         np.array(jax.devices()[:devices]), ("batch",), axis_types=(AxisType.Auto,)
     )
     form = parallel.Parallel(how, mesh)
     tx = optimiser.make_optimiser(experiment.optim, experiment.total_steps)
-    update = step.make_train_step(experiment.task, _MODULE, tx, experiment)
+    update = step.make_train_step(experiment.task, module, tx, experiment)
     if how == "pmap":
         update = jax.pmap(
             update,
@@ -87,7 +88,7 @@ def _run(experiment, devices, count=6, how="pmap", batches=None):
         )
     else:
         update = form.compile_step(update)
-    now = form.create(lambda: state.create(experiment, _MODULE, tx))
+    now = form.create(lambda: state.create(experiment, module, tx))
     seen = []
     for batch in _batches(count) if batches is None else batches:
         now, metrics = update(now, form.put(batch))
@@ -171,6 +172,38 @@ def test_parameters_of_rate_0_stay_and_cost_no_gradient(accumulate):
         [float(m["sums"]["grad_norm"]) for m in run] for run in (seen, all_seen)
     )
     assert all(0 < a < b for a, b in zip(norms, all_norms, strict=True))
+
+
+class Normed(nn.Module):
+    """A toy: two layers that count what they see."""
+
+    channels = 1
+    smallest_side = 8
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        for name in ("trunk", "head"):
+            x = nn.Conv(1, (3, 3), name=f"{name}_conv")(x)
+            x = nn.BatchNorm(not train, axis_name="batch", name=f"{name}_norm")(x)
+        return x
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_statistics_of_a_part_of_rate_0_stay(accumulate):
+    def counted(factors, count):
+        optim = config.Optim("sgd", 0.1, lr_factors=factors, accumulate=accumulate)
+        experiment = _experiment(optim=optim)
+        found, _ = _run(experiment, 2, count=count, module=Normed())
+        return found.model_state["batch_stats"]
+
+    start = counted({}, 0)
+    free, held = (counted(factors, 2) for factors in ({}, {"trunk_*": 0.0}))
+    for kind in ("mean", "var"):
+        for name, now in (("trunk_norm", held), ("head_norm", free)):
+            was = start[name][kind]
+            assert np.array_equal(now[name][kind], was) == (now is held), name
+        assert not np.array_equal(free["trunk_norm"][kind], start["trunk_norm"][kind])
+        assert not np.array_equal(held["head_norm"][kind], start["head_norm"][kind])
 
 
 def test_a_frozen_trunk_is_passed_forward_only():
