@@ -1,5 +1,6 @@
 """Shipped weights: they load, fit, and do what their card says."""
 
+import csv
 import json
 import pathlib
 
@@ -73,3 +74,24 @@ def test_streets_are_named_as_well_as_the_receipt_says(data_root):
         found = predict(image).maps["labels"]
         share = 100 * (found[known] == labels[known]).mean()
         assert share == pytest.approx(told[file.stem]["pixel_accuracy"], abs=0.01)
+
+
+def test_rooms_are_as_far_as_the_receipt_says(data_root):
+    folder = data_root / "nyu" / "val"
+    if not folder.is_dir():
+        pytest.skip("DPJAX_DATA has no nyu/val")
+    name = "lwrefinenet-nyudv2"
+    receipt = json.loads((_RESULTS / name / "nyu_eigen.json").read_text())
+    told = {row["id"]: row for row in receipt["rows"]}
+    with open(folder / "depth_max.csv") as file:
+        largest = {r["name"]: float(r["depth_max_m"]) for r in csv.DictReader(file)}
+    predict = dpjax.Predictor(name)
+    seen = slice(45, 471), slice(41, 601)  # Eigen's crop
+    for file in sorted((folder / "depth").iterdir())[::40]:
+        stored = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[seen]
+        truth = (stored + 0.5) / 255 * largest[file.stem]
+        (image,) = (folder / "images").glob(f"{file.stem}.*")
+        found = predict(image).maps
+        rel = np.mean(np.abs(found["depth"][seen] - truth) / truth)
+        assert rel == pytest.approx(told[file.stem]["rel"], abs=2e-3)
+        assert (found["deviation"] > 0).all()
