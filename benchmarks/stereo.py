@@ -2,15 +2,14 @@
 
     python -m benchmarks.stereo
 
-Speed is for one frame after the other, everything from photographs to checked
-disparities, on the pair that ships with scikit-image, resized; a ratio above 1 means
-that dpjax is faster.  OpenCV computes StereoSGBM in its mode with eight paths, with the
-same penalties, box, uniqueness, check and speckles; its costs are those of Birchfield &
-Tomasi, and its left border, as wide as the range, is empty.
+Speed is of everything from photographs to checked disparities, on the pair that ships
+with scikit-image, resized, `--frames` of it in a call; OpenCV takes them one after the
+other.  A ratio above 1 means that dpjax is faster.  OpenCV computes StereoSGBM in its
+mode with eight paths, with the same penalties, box, uniqueness, check and speckles; its
+costs are those of Birchfield & Tomasi.
 
-With DPJAX_DATA, errors on the pairs of Middlebury that are there: percent of the pixels
-with a known disparity that are off by more than 1 and 2 pixels, without an answer
-counting as wrong; `visible` leaves out what the right view does not show.
+With DPJAX_DATA, errors on the pairs of Middlebury that are there, as
+`metrics.disparity` has them: `visible` leaves out what the right view does not show.
 """
 
 import argparse
@@ -26,7 +25,9 @@ import numpy as np
 
 from benchmarks import measure
 from dpjax.cli import startup
-from dpjax.ops.stereo import checks, filling, matching, medians
+from dpjax.inference.stereo import engines
+from dpjax.metrics import disparity as scores
+from dpjax.ops.stereo import checks, matching
 from dpjax.training import speed
 
 _OURS = {
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="*", default=["240x320", "480x640"])
     parser.add_argument("--disparities", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=1, help="of a call")
     parser.add_argument("--names", nargs="*", help="of pairs; all without it")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
@@ -68,8 +70,17 @@ def _speed(size, options):
         cv2.resize(view, (width, height), interpolation=cv2.INTER_AREA)
         for view in data.stereo_motorcycle()[:2]
     )
-    views = jax.device_put((left[None], right[None]))
-    calls = {"opencv": functools.partial(_opencv, left, right, options.disparities)}
+    views = jax.device_put(
+        tuple(np.repeat(view[None], options.frames, 0) for view in (left, right))
+    )
+    of = dataclasses.replace(matching.ABSOLUTE, disparities=options.disparities)
+
+    def opencv():
+        for _ in range(options.frames):
+            found = engines.match(left, right, of, "opencv")
+        return found.disparity
+
+    calls = {"opencv": opencv}
     for name, settings in _OURS.items():
         settings = dataclasses.replace(settings, disparities=options.disparities)
         calls[name] = functools.partial(matching.match, *views, settings)
@@ -78,35 +89,20 @@ def _speed(size, options):
         repeats=options.repeats,
     )
     ratios = {name: measure.ratio(times["opencv"], times[name]) for name in _OURS}
+    frame_ms = 1e3 / options.frames
     return {
         "size": size,
         "disparities": options.disparities,
+        "frames": options.frames,
         "opencv threads": cv2.getNumThreads(),
-        **{f"{name} ms": 1e3 * statistics.median(s) for name, s in times.items()},
+        **{
+            f"{name}, ms a frame": frame_ms * statistics.median(s)
+            for name, s in times.items()
+        },
         **{f"{name} vs opencv": ratio["median"] for name, ratio in ratios.items()},
         "ranges": [[r["lowest"], r["highest"]] for r in ratios.values()],
         **{f"{name} s": s for name, s in times.items()},
     }
-
-
-def _opencv(left, right, count, settings=matching.ABSOLUTE):
-    """Disparities, float32 [h, w]; NaN where there are none."""
-    import cv2
-
-    scale = left.shape[-1] * settings.box**2
-    matcher = cv2.StereoSGBM.create(
-        numDisparities=count,
-        blockSize=settings.box,
-        P1=scale * settings.p1,
-        P2=scale * settings.p2,
-        disp12MaxDiff=settings.tolerance,
-        uniquenessRatio=100 - settings.uniqueness,
-        speckleWindowSize=settings.speckle_size,
-        speckleRange=round(settings.speckle_difference),
-        mode=cv2.STEREO_SGBM_MODE_HH,
-    )
-    found = matcher.compute(left, right).astype(np.float32) / 16
-    return np.where(found < 0, np.nan, found)
 
 
 def _errors(names):
@@ -117,37 +113,40 @@ def _errors(names):
         return []
     with open(table) as file:
         pairs = [r for r in csv.DictReader(file) if not names or r["name"] in names]
-    return [row for pair in pairs for row in _errors_of(table.parent, pair)]
+    rows = [row for pair in pairs for row in _errors_of(table.parent, pair)]
+    print(measure.table(_means(rows)))
+    return rows
 
 
 def _errors_of(folder, pair):
     left, right, truth, known, visible = _read(folder / pair["name"], pair)
     count = _STEP * -(-int(float(pair["max_disparity_px"]) + 2) // _STEP)
-    found = {"opencv": _opencv(left, right, count)}
-    for name, settings in _OURS.items():
-        changed = dataclasses.replace(settings, disparities=count)
-        result = matching.match(left[None], right[None], changed)
-        masks = result.valid, result.occluded
-        near = filling.from_directions(result.disparity, *masks)
-        guided = medians.fill(near, result.valid, left[None])
-        found[name] = np.asarray(result.disparity[0])
-        found[f"{name}, filled from directions"] = np.asarray(near[0])
-        found[f"{name}, filled by colour"] = np.asarray(guided[0])
-    for name, disparity in found.items():
-        missed = ~(np.abs(disparity - truth) <= np.array([1, 2])[:, None, None])
-        answered = known & np.isfinite(disparity)
-        yield {
-            "pair": pair["name"],
-            "disparities": count,
-            "method": name,
-            "visible >1": 100 * missed[0][visible].mean(),
-            "visible >2": 100 * missed[1][visible].mean(),
-            "all >1": 100 * missed[0][known].mean(),
-            "all >2": 100 * missed[1][known].mean(),
-            "answered": 100 * answered.sum() / known.sum(),
-            "answered >1": 100 * missed[0][answered].mean(),
-            "answered >2": 100 * missed[1][answered].mean(),
+    settings = {"opencv": matching.ABSOLUTE, **_OURS}
+    for fill in ("directions", "guided"):
+        for name, of in _OURS.items():
+            settings[f"{name}, filled: {fill}"] = dataclasses.replace(of, fill=fill)
+    for name, of in settings.items():
+        of = dataclasses.replace(of, disparities=count)
+        engine = "opencv" if name == "opencv" else "jax"
+        found = engines.match(left, right, of, engine).disparity
+        row = {"pair": pair["name"], "disparities": count, "method": name}
+        for mask, pixels in (("visible", visible), ("all", known)):
+            of_mask = scores.values(scores.sums(found, truth, pixels))
+            for score in ("bad_1", "bad_2", "answered", "answered_bad_2", "error"):
+                row[f"{mask} {score}"] = float(of_mask[score])
+        yield row
+
+
+def _means(rows):
+    """A row for each method: means over the pairs."""
+    for name in dict.fromkeys(row["method"] for row in rows):
+        same = [row for row in rows if row["method"] == name]
+        means = {
+            key: statistics.mean(row[key] for row in same)
+            for key in same[0]
+            if key.startswith(("visible", "all"))
         }
+        yield {"method": name, **means}
 
 
 def _read(folder, pair):

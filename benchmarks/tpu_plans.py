@@ -4,7 +4,9 @@
     JAX_PLATFORMS=cpu python -m benchmarks.tpu_plans
 
 Memory is what the compiler assigns.  Time is its estimate, not a measurement.  Rows are
-written as they come, over those of the same config, pod and batch; others stay.
+written as they come, over those of the same config, pod and batch; others stay.  With
+`--effort -1` the compiler searches less: a third of its time, for a program that shows
+what compiles and fits, not the best that there is.
 """
 
 import argparse
@@ -28,7 +30,10 @@ def main() -> None:
     parser.add_argument(
         "--per-chip", type=int, help="images; default what the config's batch gives"
     )
+    parser.add_argument("--effort", type=float, default=0.0, help="-1 to 1")
     options = parser.parse_args()
+    jax.config.update("jax_exec_time_optimization_effort", options.effort)
+    jax.config.update("jax_memory_fitting_effort", options.effort)
     if jax.config.jax_platforms is None:  # only the compiler is wanted
         jax.config.update("jax_platforms", "cpu")
     startup.use_compilation_cache()
@@ -38,6 +43,7 @@ def main() -> None:
     for path in files:
         for name in options.topologies:
             row = _row(path, name, options.per_chip)
+            row["effort"] = options.effort
             print(measure.table([row]), flush=True)
             rows[_key(row)] = row
             every = [rows[key] for key in sorted(rows)]

@@ -1,8 +1,8 @@
 """Depth of rooms with a small network, from weights of CamVid: labelled NYUv2 images.
 
 The light-weight decoder of RefineNet on the 16-layer net of "Wider or Deeper" at a
-quarter of its width, 4.6 million parameters.  It starts from `lwrefinenet-camvid`, which
-learned streets from scratch, because weights of ImageNet are not at hand.  `val` are 109
+quarter of its width, 4.6 million parameters.  Weights of ImageNet are not at hand, so
+it starts from `lwrefinenet-camvid`, which learned streets from scratch.  `val` are 109
 of the 795 training images, of rooms that `train` does not show.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
