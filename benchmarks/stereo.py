@@ -114,7 +114,7 @@ def _errors(names):
     with open(table) as file:
         pairs = [r for r in csv.DictReader(file) if not names or r["name"] in names]
     rows = [row for pair in pairs for row in _errors_of(table.parent, pair)]
-    print(measure.table(_means(rows)))
+    print(measure.table(list(_means(rows))))
     return rows
 
 

@@ -36,8 +36,9 @@ class Options:
         engine: "jax" is dpjax's, "opencv" is OpenCV's StereoSGBM with eight paths;
             "auto" takes OpenCV's on processors, where it is faster, unless settings
             ask for what it lacks.
-        settings: of the matching; --cost census changes --box, --p1 and --p2 as well,
-            unless they are given.
+        settings: of the matching; dpjax's engine uses census costs unless told
+            otherwise, and --cost changes --box, --p1 and --p2 as well, unless they are
+            given.
         maps: type of the maps beside the picture.
         focal_px: focal length, pixels.
         baseline_m: distance between the cameras, metres.
@@ -114,8 +115,12 @@ def _parse(arguments: Sequence[str]) -> Options:
         )
 
     options = parse(matching.ABSOLUTE)
-    if options.settings.cost == matching.CENSUS.cost:
-        options = parse(matching.CENSUS)  # with the box and the penalties of that
+    backend = jax.default_backend()
+    # The better ones on real pairs (`benchmarks/stereo.py`); OpenCV has its own.
+    if engines.choose(options.engine, options.settings, backend) == "jax":
+        options = parse(matching.CENSUS)
+        if options.settings.cost == matching.ABSOLUTE.cost:
+            options = parse(matching.ABSOLUTE)  # with the box and the penalties of that
     if options.left is not None and options.right is None:
         raise errors.UserError(
             f"Wanted the right view too, after {options.left}; or no view at all, for "

@@ -1,5 +1,7 @@
 """`stereo`: pairs with known disparities, folders of them, and every refusal."""
 
+import dataclasses
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -114,6 +116,18 @@ def test_without_arguments_the_real_pair_is_matched_and_scored(here, capsys):
     depth = np.load(here / "motorcycle-stereo-depth.npy")
     # The scene is a garage.
     assert 2 < np.median(depth[depth > 0]) < 5
+
+
+def test_our_engine_matches_by_census_unless_told():
+    def settings(*words):
+        return stereo._parse(["a", "b", *words]).settings
+
+    assert settings() == settings("--engine", "opencv") == matching.ABSOLUTE
+    assert settings("--engine", "jax") == matching.CENSUS
+    # OpenCV cannot fill, so this is ours too.
+    assert settings("--fill", "guided").cost == "census"
+    told = settings("--engine", "jax", "--cost", "absolute", "--box", "5")
+    assert told == dataclasses.replace(matching.ABSOLUTE, box=5)
 
 
 def test_census_brings_its_own_penalties_and_box():
