@@ -30,6 +30,10 @@ _TITLES = {
     "boundary_f": "boundary F (%)",
     "iou": "IoU (%)",
     "accuracy": "accuracy (%)",
+    "rel_image": "rel",
+    "rms_image": "rms (m)",
+    "delta1_image": "delta1",
+    "images": "scored",
 }
 _JOINT = " / "
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
