@@ -33,7 +33,8 @@ class Options:
         scale: enlargement, for super-resolution weights.
         map: write this map of the result instead of a picture of it, such as "labels"
             of weights for segmentation: a .png whose grey levels are the classes; or
-            "depth" of weights for depth: metres, in a .npy or .tif.
+            "depth" of weights for depth and "deviation" of those that have a standard
+            deviation: metres, in a .npy or .tif.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.

@@ -81,7 +81,8 @@ class Protocol:
                 raise errors.UserError(
                     f"The crop of NYU is made for {_NYU_SIZE[0]} x {_NYU_SIZE[1]} "
                     f"pixels, the true depth has {h} x {w}. Score against maps of "
-                    'the original size, or choose the protocol "nyu_full".'
+                    'the original size, or choose the protocol "nyu_full" for the '
+                    'published set and "all_pixels" for images of your own.'
                 )
             return _NYU_CROP
         top, bottom, left, right = _SHARES[self.crop]
