@@ -107,6 +107,17 @@ class Unit:
                 f"{self} its median is {np.median(depth[outside]):.4g} m. Correct the "
                 "unit or the range."
             )
+        # A few numbers of a wrong unit may fall into the range; most do not.
+        known = depth[np.isfinite(depth) & (depth > 0)]
+        median = float(np.median(known)) if known.size else low
+        if outside.sum() > known.size / 2 and not (
+            min(low, NEAREST_M) <= median <= max(high, FARTHEST_M)
+        ):
+            raise errors.DataError(
+                f"{path} has {int(outside.sum())} of {known.size} measured pixels "
+                f"outside {low:g} to {high:g} m, as was declared: in {self} its median "
+                f"is {median:.4g} m. Correct the unit or the range."
+            )
         return kept
 
 

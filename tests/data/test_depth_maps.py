@@ -322,6 +322,23 @@ def test_a_description_beside_the_folders_is_read(folder, tmp_path):
         of_folder(folder, tmp_path, unit="mm")
 
 
+def test_a_range_does_not_hide_a_wrong_unit(tmp_path):
+    unit = depth_files.Unit(1, max_m=10)
+    millimetres = np.full((48, 64), 2500, np.uint16)
+    millimetres[0, :3] = 5, 6, 7
+    with pytest.raises(
+        errors.DataError,
+        match=r"a\.png has 3069 of 3072 measured pixels outside 0 to 10 m.*in metres "
+        r"its median is 2500 m",
+    ):
+        unit.decode(millimetres, tmp_path / "a.png")
+    # A street is farther than ten metres in most pixels, and no unit is wrong.
+    street = np.full((48, 64), 40, np.uint16)
+    street[:4] = np.arange(2, 6)[:, None]
+    kept = unit.decode(street, tmp_path / "a.png")
+    np.testing.assert_array_equal(kept > 0, street < 10)
+
+
 def test_without_a_unit_nothing_is_guessed(folder, tmp_path):
     with pytest.raises(
         errors.UserError,
