@@ -25,18 +25,19 @@ def write(folder: Path, metric: str) -> None:
 
     losses, scores = read(folder, metric)
     # A figure of its own: pyplot would keep state, and want a screen.
-    sheet = figure.Figure(figsize=(10, 4), layout="constrained")
-    left, right = sheet.subplots(1, 2)
-    left.plot(*zip(*losses, strict=True) if losses else ((), ()))
-    left.set(xlabel="step", ylabel="loss")
+    count = 2 if scores else 1  # no empty frame where nothing was evaluated
+    sheet = figure.Figure(figsize=(5 * count, 4), layout="constrained")
+    frames = sheet.subplots(1, count, squeeze=False)[0]
+    frames[0].plot(*zip(*losses, strict=True) if losses else ((), ()))
+    frames[0].set(xlabel="step", ylabel="loss")
     if not any(value <= 0 for _, value in losses):  # a likelihood's may be below 0
-        left.set_yscale("log")
-    for name, points in scores.items():
-        right.plot(*zip(*points, strict=True), marker=".", label=_label(name))
-    right.set(xlabel="step", ylabel=metric)
+        frames[0].set_yscale("log")
     if scores:
-        right.legend(fontsize="small")
-    for axes in (left, right):
+        for name, points in scores.items():
+            frames[1].plot(*zip(*points, strict=True), marker=".", label=_label(name))
+        frames[1].set(xlabel="step", ylabel=metric)
+        frames[1].legend(fontsize="small")
+    for axes in frames:
         axes.grid(alpha=0.3)
         axes.locator_params(axis="x", nbins=6)  # long numbers need room
     file = io.BytesIO()
