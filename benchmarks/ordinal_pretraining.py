@@ -1,0 +1,202 @@
+"""What knowing the order of depths is worth: metric depth from few labelled images.
+
+    python -m dpjax prepare nyudv2_depth --from COPY
+    python -m dpjax prepare stereo_folder --from PAIRS --name pairs --disparities 0 80
+    python -m benchmarks.ordinal_pretraining
+
+With each seed a network learns relative depth, first of stereo pairs as the project
+matches them, then of the training rooms, whose metres it is not shown: by ranking
+points, or, as the control, by the loss that forgets scale and shift.  From both, and
+from scratch, the same network learns metric depth of 10, 30, 100 and all rooms with
+equal updates; "scratch, longer" has as many as pre-training and fine-tuning together.
+Which rooms is drawn by the seed.  Scored are rooms that nobody trained on.  Writes a
+record and the picture `results/ordinal_pretraining.png`; a run that was stopped goes
+on.
+"""
+
+import argparse
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from benchmarks import depth_scores, measure
+from dpjax import config
+from dpjax.cli import experiments, startup
+from dpjax.data import sources
+from dpjax.inference import trained
+from dpjax.training import loop
+
+_NAME = "ordinal_pretraining"
+_ROOMS = "nyudv2_depth:train"
+_SIZE = (96, 128)
+_BATCH = 8
+_LOSSES = {  # of stereo, whose disparities have no ratios, and of rooms
+    "ranking": ("rdis", "redweb"),
+    "affine_invariant": ("affine_invariant", "affine_invariant"),
+}
+_KINDS = {
+    "scratch": "from scratch",
+    "longer": "from scratch, longer",
+    "affine_invariant": "after scale-and-shift-invariant pre-training",
+    "ranking": "after ranking",
+}
+_SHOWN = ("rel_pooled", "rms_pooled", "delta1_pooled")
+
+
+def main() -> None:
+    """Trains, prints tables, writes record and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, nargs="+", default=[10, 30, 100, 0])
+    parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=list(_KINDS))
+    parser.add_argument("--stereo-steps", type=int, default=150)
+    parser.add_argument("--order-steps", type=int, default=600)
+    parser.add_argument("--metric-steps", type=int, default=300)
+    parser.add_argument("--stereo", default="stereo_folder/pairs:train")
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, default=pathlib.Path("runs") / _NAME
+    )
+    options = parser.parse_args()
+    startup.open_backend(_BATCH)
+    total = len(sources.open_sources([_ROOMS], role="train"))
+    orders, rows = [], []
+    for seed in options.seeds:
+        for kind in filter(_LOSSES.get, options.kinds):
+            orders.append(_pretrained(options, kind, seed))
+        for count in options.images:
+            for kind in options.kinds:
+                run = _metric(options, kind, seed, count or total, total)
+                folder = options.workdir / f"{kind}-{count or total}-{seed}"
+                loop.train(run, folder)
+                told = {"start": kind, "images": count or total, "seed": seed}
+                rows += depth_scores.of(run, trained.load(folder), told)
+                measure.record(_NAME, _settings(options, orders), rows)
+    print(measure.table(_means(rows)))
+    path = measure.ROOT / "results" / f"{_NAME}.png"
+    _draw(path, rows)
+    print(f"written to {path.relative_to(measure.ROOT)}")
+
+
+def _settings(options, orders):
+    told = {k: v for k, v in vars(options).items() if k != "workdir"}
+    return {**told, "size": _SIZE, "batch": _BATCH, "orders": orders}
+
+
+def _config(name: str, seed: int, steps: int) -> config.Experiment:
+    """A config of `configs/depth`, of smaller images and `steps` updates."""
+    run = experiments.read_config(
+        str(measure.ROOT / "configs" / "depth" / f"redweb_small_{name}_nyudv2.py")
+    )
+    return dataclasses.replace(
+        run,
+        task=dataclasses.replace(run.task, size=_SIZE),
+        data=dataclasses.replace(run.data, crop=_SIZE, batch_size=_BATCH),
+        # A mean over 500 updates would be of the start.
+        optim=dataclasses.replace(
+            run.optim, warmup_steps=math.ceil(steps / 10), ema_decay=0.98
+        ),
+        evaluation=dataclasses.replace(run.evaluation, every_steps=0),
+        total_steps=steps,
+        seed=seed,
+    )
+
+
+def _pretrained(options, kind, seed) -> dict[str, Any]:
+    """Trains relative depth twice, and returns how often points are in wrong order."""
+    of_stereo, of_rooms = _LOSSES[kind]
+    stereo = options.workdir / f"stereo-{kind}-{seed}"
+    run = _config("ranking", seed, options.stereo_steps)
+    task = dataclasses.replace(run.task, loss=of_stereo, target="disparity")
+    # The last pair is for the loop's score, which nothing is chosen by.
+    data = dataclasses.replace(
+        run.data,
+        train=(f"{options.stereo}[:-1]",),
+        evaluate=(f"{options.stereo}[-1:]",),
+    )
+    loop.train(dataclasses.replace(run, task=task, data=data), stereo)
+    run = _config("ranking", seed, options.order_steps)
+    run = dataclasses.replace(
+        run,
+        task=dataclasses.replace(run.task, loss=of_rooms),
+        init_from=str(stereo),
+    )
+    folder = options.workdir / f"order-{kind}-{seed}"
+    ended = loop.train(run, folder)
+    return {"loss": kind, "seed": seed, run.task.best: ended.score}
+
+
+def _metric(options, kind, seed, count, total) -> config.Experiment:
+    steps = options.metric_steps
+    if kind == "longer":
+        steps += options.stereo_steps + options.order_steps
+    run = _config("bins", seed, steps)
+    rooms = (_ROOMS,)
+    if count < total:
+        # Neighbours show the same room: as far apart as drawing does, nested by count.
+        drawn = np.random.default_rng(seed).permutation(total)[:count]
+        rooms = tuple(f"{_ROOMS}[{n}:{n + 1}]" for n in sorted(drawn.tolist()))
+    start = {}
+    if kind in _LOSSES:
+        folder = options.workdir / f"order-{kind}-{seed}"
+        start = {"init_from": str(folder), "init_skip": ("decoder/head/*",)}
+    return dataclasses.replace(
+        run, data=dataclasses.replace(run.data, train=rooms), **start
+    )
+
+
+def _means(rows):
+    """A row for each protocol, number of images and start, over seeds."""
+    found = []
+    for protocol, count, kind in _groups(rows):
+        same = _same(rows, protocol, count, kind)
+        means = {"protocol": protocol, "images": count, "start": kind}
+        for name in _SHOWN:
+            value, spread = depth_scores.mean(same, name)
+            means[name] = f"{value:.4f} +- {spread:.4f}"
+        found.append(means)
+    return found
+
+
+def _groups(rows):
+    keys = ((r["protocol"], r["images"], r["start"]) for r in rows)
+    return list(dict.fromkeys(keys))
+
+
+def _same(rows, protocol, count, kind):
+    names = ("protocol", "images", "start")
+    return [r for r in rows if tuple(r[n] for n in names) == (protocol, count, kind)]
+
+
+def _draw(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
+    from matplotlib import figure
+
+    protocol = rows[0]["protocol"]
+    counts = sorted({row["images"] for row in rows})
+    page = figure.Figure(figsize=(11, 3.6), layout="constrained")
+    for axis, name in zip(page.subplots(1, len(_SHOWN)), _SHOWN, strict=True):
+        for place, (kind, label) in enumerate(_KINDS.items()):
+            same = [(n, _same(rows, protocol, n, kind)) for n in counts]
+            found = [(n, *depth_scores.mean(r, name)) for n, r in same if r]
+            if found:
+                x, y, spread = np.array(found).T
+                axis.errorbar(
+                    x * 1.04**place,  # side by side
+                    y,
+                    spread,
+                    fmt="o-",
+                    capsize=3,
+                    label=label,
+                )
+        axis.set(title=f"{name}, {protocol}", xlabel="labelled images", xscale="log")
+        axis.set_xticks(counts, [str(n) for n in counts])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    page.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
