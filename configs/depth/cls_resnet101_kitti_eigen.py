@@ -27,6 +27,7 @@ def get_config() -> Experiment:
             parent.task,
             bins=Bins(1.0, 80.0, 50),
             size=size,
+            has_edges=False,
             also=(
                 "kitti_eigen_improved_50_garg",
                 "kitti_eigen_improved_80_eigen",

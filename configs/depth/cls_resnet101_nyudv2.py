@@ -23,6 +23,7 @@ def get_config() -> Experiment:
             size=(240, 320),
             jitter=0.3,
             also=("nyu_full",),
+            has_edges=True,
         ),
         model=Model("cls_resnet101", {"num_classes": 100}, compute_dtype="bfloat16"),
         data=Data(

@@ -22,6 +22,7 @@ def get_config() -> Experiment:
             size=(120, 160),
             jitter=0.4,
             also=("nyu_full",),
+            has_edges=True,
         ),
         model=Model(
             "cls_resnet50",

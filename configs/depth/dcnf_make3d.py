@@ -27,6 +27,7 @@ def get_config() -> Experiment:
             size=size,
             superpixels=Settings(size=16),
             depth_range=(1.0, 81.0),
+            has_edges=False,
             also=("make3d_C2",),
         ),
         model=dataclasses.replace(

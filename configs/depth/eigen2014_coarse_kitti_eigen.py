@@ -24,6 +24,7 @@ def get_config() -> Experiment:
         task=dataclasses.replace(
             parent.task,
             size=size,
+            has_edges=False,
             also=(
                 "kitti_eigen_improved_50_eigen",
                 "kitti_eigen_improved_80_garg",

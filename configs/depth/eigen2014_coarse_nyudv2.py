@@ -24,6 +24,7 @@ def get_config() -> Experiment:
             zooms=(1.0, 1.5),
             jitter=0.2,
             also=("nyu_eigen",),
+            has_edges=True,
         ),
         model=Model(
             "eigen2014",

@@ -20,7 +20,9 @@ def get_config() -> Experiment:
     size = (230, 172)
     return dataclasses.replace(
         parent,
-        task=dataclasses.replace(parent.task, size=size, also=("make3d_C2",)),
+        task=dataclasses.replace(
+            parent.task, size=size, also=("make3d_C2",), has_edges=False
+        ),
         data=dataclasses.replace(
             parent.data,
             train=("make3d:train",),

@@ -23,6 +23,7 @@ def get_config() -> Experiment:
             size=(240, 320),
             jitter=0.3,
             also=("nyu_eigen",),
+            has_edges=True,
         ),
         model=Model("fcrn_resnet50", compute_dtype="bfloat16"),
         data=Data(

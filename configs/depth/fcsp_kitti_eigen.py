@@ -30,6 +30,7 @@ def get_config() -> Experiment:
             size=size,
             superpixels=Settings(size=16),
             depth_range=(1.0, 80.0),
+            has_edges=False,
             also=(
                 "kitti_eigen_improved_50_garg",
                 "kitti_eigen_improved_80_eigen",

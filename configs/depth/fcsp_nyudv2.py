@@ -27,6 +27,7 @@ def get_config() -> Experiment:
             back_projection="colorize",
             depth_range=(0.5, 10.0),
             also=("nyu_eigen",),
+            has_edges=True,
         ),
         model=Model("dcnf_fcsp", {"crf": "paper"}, compute_dtype="bfloat16"),
         data=Data(

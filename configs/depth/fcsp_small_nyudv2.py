@@ -24,6 +24,7 @@ def get_config() -> Experiment:
             superpixels=Settings(size=10),
             target="median",
             also=("nyu_full",),
+            has_edges=True,
         ),
         model=Model(
             "dcnf_fcsp_refinenet_lw50",

@@ -29,6 +29,7 @@ def get_config() -> Experiment:
             size=parent.task.size,
             jitter=parent.task.jitter,
             also=("nyu_full",),
+            has_edges=True,
         ),
         model=dataclasses.replace(
             parent.model, options={"num_classes": 100, "last_stride": 2}

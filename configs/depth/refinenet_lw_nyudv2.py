@@ -28,7 +28,13 @@ from dpjax.tasks.depth import Depth
 
 def get_config() -> Experiment:
     return Experiment(
-        task=Depth(loss="l1", size=(240, 320), jitter=0.4, also=("nyu_full",)),
+        task=Depth(
+            loss="l1",
+            size=(240, 320),
+            jitter=0.4,
+            also=("nyu_full",),
+            has_edges=True,
+        ),
         model=Model(
             "refinenet_lw50",
             {

@@ -68,7 +68,8 @@ class Depth(task.Task):
         mirror: half of the training images are mirrored.
         jitter: largest change of brightness, contrast and saturation; 0 for none.
         limits: smallest and largest depth that is ever answered, metres.
-        also: further protocols that an evaluation scores in the same run.
+        also: further protocols that an evaluation scores in the same run, on what its
+            own protocol showed the network.
         has_edges: whether depth edges are compared, which wants dense truth.
     """
 
@@ -255,7 +256,7 @@ class Depth(task.Task):
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
     ) -> Any:
-        """Returns the whole image, at the size that the network is to see.
+        """Returns what the protocol shows of an image, at the size of the network.
 
         Args:
             record: `image` uint8 [h, w, 3].
@@ -263,8 +264,7 @@ class Depth(task.Task):
         Returns:
             float32 [h', w', 3].
         """
-        size = self._size(record["image"])
-        return crop_window.resize(record["image"], size).astype(np.float32) / 255
+        return self._shown(record, protocol).astype(np.float32) / 255
 
     def predicted(self, given: Any, output: Any) -> Prediction:
         """Returns the depth that a network means.
@@ -302,7 +302,7 @@ class Depth(task.Task):
             rel, rms and delta1 of this image, unless it has no valid depth, and
             `protocols`: for each what `depth_protocols.rows` gives.
         """
-        found = self.predicted(given, output)
+        found = self._placed(self.predicted(given, output), record, protocol)
         rows = depth_protocols.rows(
             found.depth,
             _truth(record),
@@ -331,7 +331,7 @@ class Depth(task.Task):
             UserError: an output without deviations, or a depth or deviation that is no
                 positive number.
         """
-        found = self.predicted(given, output)
+        found = self._placed(self.predicted(given, output), record, protocol)
         if found.deviation is None:
             raise errors.UserError(
                 "Residuals are measured in deviations, and the network gives none. "
@@ -375,7 +375,8 @@ class Depth(task.Task):
         protocol: str,
     ) -> np.ndarray:
         """Returns image, true depth, predicted depth, error and deviation."""
-        found, truth = self.predicted(given, output), _truth(record)
+        found = self._placed(self.predicted(given, output), record, protocol)
+        truth = _truth(record)
         rules = depth_protocols.PROTOCOLS[protocol]
         spread = found.deviation
         caption = "no valid depth"
@@ -428,6 +429,19 @@ class Depth(task.Task):
 
     def _size(self, image: np.ndarray) -> tuple[int, int]:
         return tuple(self.size) or image.shape[:2]
+
+    def _shown(self, record: task.Example, protocol: str) -> np.ndarray:
+        """What the protocol shows of an image, at the size of the network, uint8."""
+        image = depth_protocols.PROTOCOLS[protocol].seen(record["image"])
+        return crop_window.resize(image, self._size(image))
+
+    def _placed(
+        self, told: Prediction, record: task.Example, protocol: str
+    ) -> Prediction:
+        """A prediction of what the protocol showed, as one of the whole image."""
+        rules, size = depth_protocols.PROTOCOLS[protocol], record["image"].shape[:2]
+        maps = (told.depth, told.deviation)
+        return Prediction(*(m if m is None else rules.placed(m, size) for m in maps))
 
     def _names(self, protocol: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys((protocol, *self.also)))

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from dpjax import errors
+from dpjax.data import crop_window
 from dpjax.metrics import depth as metrics
 from dpjax.metrics import depth_calibration, depth_edges
 from dpjax.ops import enlarge
@@ -26,6 +27,7 @@ Rows = Mapping[str, np.ndarray]
 
 _NYU_SIZE = (480, 640)
 _NYU_CROP = (slice(45, 471), slice(41, 601))  # Eigen et al., NIPS 2014
+_MAKE3D_SIZE = (460, 345)
 KB_SIZE = (352, 1216)  # rows and columns of KITTI's depth benchmark
 # First and last row and column as shares of the size; Godard et al., CVPR 2017, their
 # evaluation code.
@@ -51,6 +53,8 @@ class Protocol:
             leaves predictions as they are, which must then be positive.
         crop: the part of the image that counts; see `window`.
         images: how many the published test set has; None if it is no published one.
+        size: height and width that the truth is brought to first, by its nearest
+            pixels; none keeps its own.
     """
 
     least: float
@@ -58,6 +62,51 @@ class Protocol:
     clamp: tuple[float, float] | None
     crop: Crop
     images: int | None
+    size: tuple[int, ...] = ()
+
+    def brought(self, truth: np.ndarray) -> np.ndarray:
+        """Returns a map on the grid that is compared on.
+
+        Args:
+            truth: of any type, [h, w].
+
+        Returns:
+            [*size], or the map itself without a size.
+        """
+        if not self.size:
+            return truth
+        places = (
+            crop_window.nearest(np.arange(side), side, length)
+            for side, length in zip(self.size, truth.shape, strict=True)
+        )
+        return truth[np.ix_(*places)]
+
+    def seen(self, image: np.ndarray) -> np.ndarray:
+        """Returns the part of an image that a network is shown.
+
+        Args:
+            image: [h, w, ...].
+
+        Returns:
+            The crop of KITTI's depth benchmark, where the protocol has it; else all.
+
+        Raises:
+            UserError: see `window`.
+        """
+        return image[kb_window(image.shape[:2])] if self.crop == "kb" else image
+
+    def placed(self, told: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Returns what a network said of the part that it was shown, at its place.
+
+        Args:
+            told: of what `seen` gave, [h', w'].
+            size: height and width of the image.
+
+        Returns:
+            float64 [*size], NaN outside of that part; the map itself where all was
+            shown.
+        """
+        return pasted(resized(told, KB_SIZE), size) if self.crop == "kb" else told
 
     def window(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """Returns the rows and columns that count.
@@ -143,9 +192,10 @@ PROTOCOLS = {
     "nyu_full": Protocol(0, np.inf, None, "none", 654),
     **_kitti(),
     # Liu et al., CVPR 2015: C1 leaves out what the scanner saw beyond 70 metres, C2 is
-    # the whole image; the scanner reaches 81.
-    "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134),
-    "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134),
+    # the whole image; the scanner reaches 81, on 55 x 305 rays, which Laina et al. bring
+    # to 460 x 345.
+    "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134, _MAKE3D_SIZE),
+    "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134, _MAKE3D_SIZE),
     # For pictures of no published set.
     "all_pixels": Protocol(0, np.inf, None, "none", None),
 }
@@ -266,18 +316,18 @@ def rows(
     _check_maps(prediction, truth, deviation)
     allowed = np.ones(truth.shape, bool) if valid is None else valid
     metrics.check_shapes(truth=truth, valid=allowed)
-    whole = resized(prediction, truth.shape)
-    spread = None if deviation is None else resized(deviation, truth.shape)
     found = {}
     for name, protocol in protocols.items():
-        counts = protocol.valid(truth) & allowed
-        told = protocol.clamped(whole)
-        found[name] = {"depth": metrics.sums(told, truth, counts)}
-        if spread is not None:
-            logs = _logs(told, truth, counts)
+        true, usable = (protocol.brought(x) for x in (truth, allowed))
+        counts = protocol.valid(true) & usable
+        told = protocol.clamped(resized(prediction, true.shape))
+        found[name] = {"depth": metrics.sums(told, true, counts)}
+        if deviation is not None:
+            logs = _logs(told, true, counts)
+            spread = resized(deviation, true.shape)
             found[name]["calibration"] = depth_calibration.sums(*logs, spread, counts)
         if has_edges:
-            both = (depth_edges.edges(x, counts) for x in (told, truth))
+            both = (depth_edges.edges(x, counts) for x in (told, true))
             found[name]["edges"] = depth_edges.sums(*both)
     return found
 
@@ -301,6 +351,7 @@ def residuals(
     """
     protocol, truth = _named(name), np.asarray(truth)
     _check_maps(prediction, truth, deviation)
+    truth = protocol.brought(truth)
     counts = protocol.valid(truth)
     told = protocol.clamped(resized(prediction, truth.shape))
     logs = _logs(told, truth, counts)

@@ -198,7 +198,7 @@ class SuperpixelDepth(depth.Depth):
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
     ) -> dict[str, np.ndarray]:
-        """Returns the whole image, at the size that the network is to see, cut.
+        """Returns what the protocol shows, at the size of the network, cut.
 
         Args:
             record: `image` uint8 [h, w, 3].
@@ -206,7 +206,7 @@ class SuperpixelDepth(depth.Depth):
         Returns:
             What `Dcnf.example_inputs` says of one example.
         """
-        image = crop_window.resize(record["image"], self._size(record["image"]))
+        image = self._shown(record, protocol)
         arrays = cache.load_or_compute(cache.default_folder(), image, self.superpixels)
         scaled = image.astype(np.float32) / 255
         return {"image": scaled, **self._padded(arrays, image, record)}

@@ -14,7 +14,7 @@ from dpjax.tasks import depth_protocols
 
 # Name: least and most true depth, limits of predictions, window of 375 x 1242 pixels.
 GARG, EIGEN, KB = (153, 371, 44, 1197), (124, 342, 44, 1197), (23, 375, 13, 1229)
-WHOLE = (0, 375, 0, 1242)
+WHOLE = (0, 460, 0, 345)
 KITTI = {
     f"kitti_eigen_{truth}_{cap}_{crop}": (least, cap, (least, cap), window)
     for truth in ("raw", "improved")
@@ -28,7 +28,8 @@ EXPECTED = {
     "make3d_C1": (0, 70, (0.001, 70), WHOLE),
     "make3d_C2": (0, math.inf, (0.001, 80), WHOLE),
 }
-OUTDOOR = [name for name in EXPECTED if not name.startswith("nyu")]
+OUTDOOR = list(KITTI)
+LASER = ["make3d_C1", "make3d_C2"]
 
 
 def looped(prediction, truth, name):
@@ -98,6 +99,21 @@ def test_every_protocol_is_known():
 def test_outdoor_protocols_score_random_maps_as_loops_do(seed):
     prediction, truth = sparse(seed, (375, 1242), 95)
     assert_scored_as_looped(prediction, truth, OUTDOOR)
+
+
+def test_laser_maps_are_compared_on_the_grid_of_the_papers():
+    prediction, truth = sparse(4, (460, 345), 95)
+    assert_scored_as_looped(prediction, truth, LASER)
+    _, laser = sparse(4, (55, 305), 95, share=0.5)
+    # The nearest ray of each pixel's centre, in rational numbers: none is between two.
+    rows = [(2 * i + 1) * 55 // (2 * 460) for i in range(460)]
+    columns = [(2 * j + 1) * 305 // (2 * 345) for j in range(345)]
+    enlarged = laser[rows][:, columns]
+    for name in LASER:
+        np.testing.assert_array_equal(
+            depth_protocols.rows(prediction, laser, [name])[name]["depth"],
+            depth_protocols.rows(prediction, enlarged, [name])[name]["depth"],
+        )
 
 
 def test_indoor_protocols_score_random_maps_as_loops_do():
@@ -221,7 +237,13 @@ def test_a_prediction_of_the_benchmark_s_window_is_pasted():
     two = depth_protocols.rows(prediction, truth, names)
     for name in names:
         np.testing.assert_array_equal(one[name]["depth"], two[name]["depth"])
-    assert_scored_as_looped(whole, truth, ["make3d_C2"])
+    rules = depth_protocols.PROTOCOLS["kitti_eigen_raw_80_kb"]
+    np.testing.assert_array_equal(rules.seen(truth), truth[rows, columns])
+    small = prediction[rows, columns][::2, ::2]
+    np.testing.assert_array_equal(
+        rules.placed(small, truth.shape)[rows, columns],
+        depth_protocols.resized(small, (352, 1216)),
+    )
 
 
 def test_a_mask_leaves_pixels_out():
