@@ -12,17 +12,15 @@ run that was stopped goes on.
 """
 
 import argparse
-import collections
 import dataclasses
 import pathlib
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import measure
+from benchmarks import depth_scores, measure
 from dpjax import config
 from dpjax.cli import experiments, startup
-from dpjax.inference import calibration, evaluate, trained
+from dpjax.inference import calibration, trained
 from dpjax.training import loop
 
 _CONFIG = "fcsp_tiny_nyudv2"
@@ -48,6 +46,8 @@ _SCORES = (
     "coverage2_pooled",
     "ause_rms_pooled",
     "ause_rel_pooled",
+    "edge_accuracy_image",
+    "edge_completeness_image",
 )
 
 
@@ -135,27 +135,15 @@ def _scaled(run, loaded) -> tuple[trained.Trained, float]:
 
 
 def _scored(run, loaded, told) -> list[dict[str, Any]]:
-    """A row for each protocol: scores of weights."""
-    scores = evaluate.evaluate(
-        run.task, loaded.module, loaded.variables, run.data, run.evaluation
-    )
+    """A row for each protocol: scores of weights, and what the CRF learned."""
     learned = {
         name: value.tolist()
         for name, value in loaded.variables["params"].get("crf", {}).items()
     }
-    found = collections.defaultdict(dict)
-    for conditions in scores.tables.values():
-        for tables in conditions.values():
-            for protocol, score, value, *_ in tables["protocols"].lines:
-                found[protocol][score] = float(value)
+    kept = (*told, "protocol", *_SCORES)
     return [
-        {
-            **told,
-            "protocol": protocol,
-            **{name: values[name] for name in _SCORES if name in values},
-            **learned,
-        }
-        for protocol, values in found.items()
+        {**{name: row[name] for name in kept if name in row}, **learned}
+        for row in depth_scores.of(run, loaded, told)
     ]
 
 
@@ -167,10 +155,9 @@ def _means(rows):
             same = [r for r in rows if (r["protocol"], r["crf"]) == (protocol, kind)]
             means = {"protocol": protocol, "crf": _KINDS[kind]}
             for name in _SCORES:
-                values = [row[name] for row in same if name in row]
-                if values:
-                    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                    means[name] = f"{statistics.mean(values):.4f} +- {spread:.4f}"
+                found_mean = depth_scores.mean(same, name)
+                if found_mean is not None:
+                    means[name] = "{:.4f} +- {:.4f}".format(*found_mean)
             found.append(means)
     return found
 
@@ -184,15 +171,13 @@ def _draw(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     for axis, name in zip(page.subplots(1, len(shown)), shown, strict=True):
         for i, protocol in enumerate(protocols):
             for place, kind in enumerate(_KINDS):
-                values = [
-                    row[name]
-                    for row in rows
-                    if (row["protocol"], row["crf"]) == (protocol, kind)
-                ]
+                key = protocol, kind
+                same = [r for r in rows if (r["protocol"], r["crf"]) == key]
+                mean, spread = depth_scores.mean(same, name)
                 axis.errorbar(
                     place + 0.15 * i,
-                    statistics.mean(values),
-                    statistics.stdev(values) if len(values) > 1 else 0,
+                    mean,
+                    spread,
                     fmt="os"[i % 2],
                     color=f"C{i}",
                     capsize=3,

@@ -148,8 +148,9 @@ def open_sources(
         Records by source name, the split included.
 
     Raises:
-        UserError: unknown protocol, or no source.
-        DataError: a source is missing, or holds a picture too small to be scored.
+        UserError: unknown protocol, one that the records do not fit, or no source.
+        DataError: a source is missing, holds a picture too small to be scored, or
+            records without what the protocol wants.
     """
     if evaluation.protocol not in task.protocols:
         raise errors.unknown_name(
@@ -166,6 +167,7 @@ def open_sources(
     least = task.smallest_side(evaluation.protocol)
     for source in opened:
         sizes.check(source, least, "scored", limit=evaluation.limit)
+        task.check_record(source[0], evaluation.protocol)
     return {source.names[0]: source for source in opened}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 
 from dpjax import config, errors, tasks
-from dpjax.models import zoo
+from dpjax.models import strengths, zoo
 from dpjax.weights import store
 
 
@@ -55,7 +55,7 @@ def load(
 
     Raises:
         UserError: no such weights, a card that lacks something, weights of another
-            shape, or some that were never trained.
+            shape, of a CRF that is none, or some that were never trained.
         StorageError: the file is damaged.
     """
     if not isinstance(weights, store.Weights):
@@ -86,6 +86,7 @@ def load(
         network=f"the {model} of their card",
         advice=lambda difference: "Take the card that was written with the weights.",
     )
+    strengths.check_learned(module, weights.variables, card["name"])
     trained_by = card.get("config")
     return Trained(
         name=card["name"],

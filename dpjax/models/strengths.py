@@ -1,15 +1,18 @@
 """Strengths of a Gaussian CRF, numbers that are learned and stay at 0 or above."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import jax
 from flax import linen as nn
 
 from dpjax import errors
+from dpjax.ops.crf import gaussian
 
 Pairwise = Literal["projected", "softplus"]
 
+_SCOPE, _NAME = "crf", "beta"
 _LEAST = 1e-6  # softplus never gives 0
 
 
@@ -48,5 +51,25 @@ def learned(
     if pairwise == "softplus":
         start = max(start, _LEAST)
         start += math.log(-math.expm1(-start))  # the inverse of softplus
-    beta = module.param("beta", nn.initializers.constant(start), (count,))
+    beta = module.param(_NAME, nn.initializers.constant(start), (count,))
     return nn.softplus(beta) if pairwise == "softplus" else beta
+
+
+def check_learned(module: nn.Module, variables: Mapping[str, Any], name: str) -> None:
+    """Refuses weights of a network whose CRF is none, as compiled code cannot.
+
+    Args:
+        module: the network.
+        variables: its parameters, which fit it.
+        name: of the weights, for messages.
+
+    Raises:
+        UserError: a strength below 0 that stays as it is, or one that is not finite.
+    """
+    beta = variables["params"].get(_SCOPE, {}).get(_NAME)
+    if beta is None or getattr(module, "pairwise", "softplus") == "softplus":
+        return
+    try:
+        gaussian.check_weights(beta)
+    except errors.UserError as error:
+        raise errors.UserError(f"{_SCOPE}/{_NAME} of {name}: {error}") from error

@@ -253,6 +253,17 @@ class Depth(task.Task):
             "log_error": losses.absolute_error(log_told, log_truth, known),
         }
 
+    def check_record(self, record: task.Example, protocol: str) -> None:
+        """Raises if the size of a record is not that of a protocol.
+
+        Raises:
+            UserError: a crop that is made for other sizes.
+        """
+        if "depth" in record:  # if not, `with_records` says what to do
+            for name in self._names(protocol):
+                rules = depth_protocols.PROTOCOLS[name]
+                rules.valid(rules.brought(record["depth"]))
+
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
     ) -> Any:
@@ -439,7 +450,7 @@ class Depth(task.Task):
         self, told: Prediction, record: task.Example, protocol: str
     ) -> Prediction:
         """A prediction of what the protocol showed, as one of the whole image."""
-        rules, size = depth_protocols.PROTOCOLS[protocol], record["image"].shape[:2]
+        rules, size = depth_protocols.PROTOCOLS[protocol], record["depth"].shape
         maps = (told.depth, told.deviation)
         return Prediction(*(m if m is None else rules.placed(m, size) for m in maps))
 

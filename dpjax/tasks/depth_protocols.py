@@ -192,8 +192,8 @@ PROTOCOLS = {
     "nyu_full": Protocol(0, np.inf, None, "none", 654),
     **_kitti(),
     # Liu et al., CVPR 2015: C1 leaves out what the scanner saw beyond 70 metres, C2 is
-    # the whole image; the scanner reaches 81, on 55 x 305 rays, which Laina et al. bring
-    # to 460 x 345.
+    # the whole image; the scanner reaches 81.  Its 55 x 305 rays are brought to the
+    # size of Laina et al.
     "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134, _MAKE3D_SIZE),
     "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134, _MAKE3D_SIZE),
     # For pictures of no published set.

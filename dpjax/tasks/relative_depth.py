@@ -258,6 +258,20 @@ class RelativeDepth(task.Task):
             ),
         }
 
+    def check_record(self, record: task.Example, protocol: str) -> None:
+        """Raises if a record does not know the order of points as a protocol asks.
+
+        Raises:
+            DataError: no pairs of points, or no map of the target.
+        """
+        if protocol != "points":
+            self._truth(record)
+        elif "points" not in record:
+            raise errors.DataError(
+                f"{record['id']} has no pairs of points. Choose the protocol "
+                '"dense", or name another source.'
+            )
+
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
     ) -> Any:
@@ -292,12 +306,8 @@ class RelativeDepth(task.Task):
         Raises:
             DataError: a record without what the protocol wants.
         """
+        self.check_record(record, protocol)
         if protocol == "points":
-            if "points" not in record:
-                raise errors.DataError(
-                    f"{record['id']} has no pairs of points. Choose the protocol "
-                    '"dense", or name another source.'
-                )
             told = self._answered(given, output, record["image"].shape[:2])
             found = ordinal_protocols.points(told, record["points"], record["relation"])
         else:

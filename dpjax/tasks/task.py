@@ -188,6 +188,18 @@ class Task:
         """
         return ("",)
 
+    def check_record(self, record: Example, protocol: str) -> None:
+        """Raises if a record cannot be scored; asked before a run begins.
+
+        Args:
+            record: a decoded record of a source that is evaluated.
+            protocol: one of `protocols`.
+
+        Raises:
+            UserError: a protocol that such records do not fit.
+            DataError: a record without what the protocol wants.
+        """
+
     def evaluation_input(
         self, record: Example, condition: str, protocol: str
     ) -> np.ndarray:

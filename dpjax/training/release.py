@@ -10,7 +10,7 @@ from flax import traverse_util
 
 from dpjax import config, errors
 from dpjax.inference import receipts
-from dpjax.models import zoo
+from dpjax.models import strengths, zoo
 from dpjax.training import log, state
 from dpjax.weights import matching, meanings, store, trunks
 
@@ -55,6 +55,8 @@ def starting_variables(
         advice=_advice,
     )
     _check_meaning(experiment, weights.card, module, given)
+    if not matching.is_skipped("crf/beta", skip):
+        strengths.check_learned(module, given, experiment.init_from)
     if given is not loaded:
         _say(experiment, f"each of {' and '.join(trunks.names(module))} has backbone/*")
     if not skip:

@@ -179,3 +179,12 @@ def test_another_ending_is_refused_before_anything_is_scored(folder, tmp_path):
 def test_an_unknown_protocol_is_refused(folder, tmp_path):
     with pytest.raises(errors.UserError, match="Did you mean nyu_full"):
         run(folder, tmp_path / "sure.safetensors", "--protocol", "nyu_ful")
+
+
+def test_protocols_that_the_records_do_not_fit_are_refused_before_anything_runs(folder):
+    with pytest.raises(errors.UserError, match=r"480 x 640.*has 64 x 64.*all_pixels"):
+        evaluate.open_sources(
+            TASK,
+            config.Data((), (TEST,), crop=SIZE, directory=str(folder / "records")),
+            config.Evaluation("nyu_eigen"),
+        )

@@ -12,6 +12,7 @@ import pytest
 from dpjax import config, errors
 from dpjax.cli import convert, experiments
 from dpjax.data import preparation
+from dpjax.inference import trained
 from dpjax.models import zoo
 from dpjax.tasks import depth, superpixel_depth
 from dpjax.training import loop, release
@@ -301,3 +302,27 @@ def test_a_run_from_the_command_line_keeps_a_backbone_that_may_not_move(
     assert (found["params"]["crf"]["beta"] != 1).any()
     fresh = dataclasses.replace(run, init_from=None, init_skip=())
     assert release.starting_variables(fresh, None) is None
+
+
+@pytest.mark.parametrize(("beta", "complaint"), [(-1e-3, "-0.001"), (np.nan, "nan")])
+def test_strengths_that_make_no_crf_are_refused_not_solved(tmp_path, beta, complaint):
+    options = {**VGG, **TAIL, "extra_widths": ()}
+    variables = peers.random_variables(zoo.create_module("dcnf_fcsp", **options))
+    variables["params"]["crf"]["beta"] = np.array([1.0, beta, 0.0], np.float32)
+    run = _run("dcnf_fcsp", options)
+    path = tmp_path / "wrong.safetensors"
+    card = {"model": config.encode(run.model), "task": config.encode(run.task)}
+    store.save(path, variables, {"name": "wrong", **card})
+    start = dataclasses.replace(run, init_from=str(path))
+    for use in (trained.load, lambda _: _started(start)):
+        with pytest.raises(errors.UserError) as caught:
+            use(path)
+        assert "crf/beta" in str(caught.value)
+        assert complaint in str(caught.value)
+    _, found = _started(dataclasses.replace(start, init_skip=("crf/*",)))
+    np.testing.assert_array_equal(found["params"]["crf"]["beta"], np.ones(3))
+    # What goes through softplus may have any sign.
+    model = {**card["model"], "options": {**options, "pairwise": "softplus"}}
+    variables["params"]["crf"]["beta"] = np.array([1.0, -2.0, 0.0], np.float32)
+    store.save(path, variables, {"name": "right", **card, "model": model})
+    trained.load(path)

@@ -119,8 +119,9 @@ def from_edges(
         edges: both ends of each edge, each edge once, int [..., e, 2].  Edges to
             padding, to themselves or out of range count as padding.
         weights: R of each edge, 0 for padding, [..., e].  They must be 0 or more, which
-            compiled code cannot check: below, A may not be positive definite and
-            solutions and determinants are NaN.  See `gaussian.check_weights`.
+            compiled code cannot check: far below, A is not positive definite and
+            solutions and determinants are NaN; little below, they are finite and
+            belong to no CRF.  See `gaussian.check_weights`.
         nodes: n, with padding.
         valid: False for nodes that are padding, bool [..., n]; None has no padding.
 
