@@ -32,6 +32,8 @@ class SuperpixelDepth(depth.Depth):
         zooms: 1 and 1: images are cut up as a whole.
         superpixels: how images are cut, after they have `size`.
         target: which depth of a superpixel is learned; see `targets.log_depths`.
+        least_known: pixels of known depth that a superpixel needs to be learned from by
+            "mean" and "median"; some lasers leave many with one or two.
         back_projection: from superpixels to pixels; "none", "colorize" or "guided".
         depth_range: d_min and d_max, metres.
         unit: the default; y is made of logarithms.
@@ -44,6 +46,7 @@ class SuperpixelDepth(depth.Depth):
         default_factory=front_end.Settings
     )
     target: targets.How = "centroid"
+    least_known: int = 1
     back_projection: projections.Mode = "none"
     depth_range: tuple[float, float] = (0.5, 10.0)
 
@@ -68,6 +71,12 @@ class SuperpixelDepth(depth.Depth):
                 self.unit,
                 "log_metres, because y is made of logarithms",
                 lambda v: v == "log_metres",
+            ),
+            (
+                "least_known",
+                self.least_known,
+                'at least 1, and 1 with the target "centroid", which is one pixel',
+                lambda v: v == 1 or (v > 1 and self.target != "centroid"),
             ),
             (
                 "depth_range",
@@ -143,6 +152,7 @@ class SuperpixelDepth(depth.Depth):
             arrays["regions"],
             graph.geometry(arrays["regions"]),
             self.target,
+            least=self.least_known,
         )
         padded = self._padded(arrays, image, record)
         count = len(padded["region_valid"])

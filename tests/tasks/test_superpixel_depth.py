@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dpjax import config, errors
 from dpjax.data.superpixels import cache, front_end
-from dpjax.models import dcnf
+from dpjax.models import dcnf, zoo
 from dpjax.tasks import superpixel_depth
 
 SIZE = (64, 96)
@@ -172,6 +173,77 @@ def test_sparse_depth_labels_few_superpixels_and_none_is_no_loss(record):
     np.testing.assert_array_equal(count, [0, 0])
 
 
+def test_superpixels_with_little_known_depth_are_not_learned_from(record):
+    sparse = {**record, "depth": np.zeros_like(record["depth"])}
+    sparse["depth"][::9, ::9] = 2.0
+    few, many = (
+        batch_of(task_of(target="median", least_known=n), sparse)["labelled"].sum()
+        for n in (3, 1)
+    )
+    assert few < many
+
+
+@pytest.mark.parametrize("crf", dcnf.Crf.__args__)
+@pytest.mark.parametrize("back_projection", ["none", "colorize", "guided"])
+def test_an_image_of_one_superpixel_is_learned_and_answered(
+    record, crf, back_projection
+):
+    task = task_of(
+        superpixels=front_end.Settings(size=200),
+        target="median",
+        back_projection=back_projection,
+    )
+    batch = batch_of(task, record)
+    assert batch["region_valid"].sum() == 2  # one in each of two images
+    network = zoo.create_module(
+        "dcnf_fcsp",
+        widths=(2,) * 5,
+        extra_widths=(2,),
+        tail_widths=(2,),
+        crf=crf,
+        compute_dtype="float32",
+    )
+    inputs, batch = task.inputs(batch, jax.random.split(jax.random.key(0)), DATA)
+    variables = network.init(jax.random.key(1), inputs)
+    outputs = network.apply(variables, inputs)
+    np.testing.assert_allclose(outputs["mean"], outputs["unary"], rtol=1e-6)
+    total, count = task.loss_terms(outputs, batch)["loss"]
+    np.testing.assert_array_equal(count, [1, 1])
+    low, high = np.log(task.depth_range)
+    y = (batch["log_depth"][:, 0] - low) / (high - low)
+    error = np.square(np.asarray(outputs["unary"])[:, 0] - y)
+    wanted = error if crf == "none" else error + np.log(np.pi) / 2
+    np.testing.assert_allclose(total, wanted, rtol=1e-5)
+    given = task.evaluation_input(record, "", "all_pixels")
+    found = task.predicted(given, {k: np.asarray(v[0]) for k, v in outputs.items()})
+    assert np.ptp(found.depth) == 0
+    value = np.clip(float(outputs["mean"][0, 0]), 0, 1)
+    assert found.depth[0, 0] == pytest.approx(np.exp(low + (high - low) * value), 1e-5)
+
+
+def test_labels_come_back_from_the_network_s_numbers_and_keep_their_order(record):
+    """Identity 19: ln d to y in [0, 1] and back, inside the range."""
+    task = task_of(depth_range=(0.5, 10.0))
+    given = task.evaluation_input(record, "", "all_pixels")
+    count = int(given["region_valid"].sum())
+    metres = np.geomspace(0.5, 10.0, count)
+    low, high = np.log(task.depth_range)
+    y = (np.log(metres) - low) / (high - low)
+    np.testing.assert_allclose(y[[0, -1]], [0, 1], atol=1e-12)
+    padded = np.zeros(len(given["region_valid"]))
+    padded[:count] = y
+    found = task.predicted(given, {"mean": padded}).depth
+    np.testing.assert_allclose(found, metres[given["regions"]], rtol=1e-6)
+    assert (np.diff([found[given["regions"] == p][0] for p in range(count)]) > 0).all()
+    # What the loss compares is that y: no loss where the network says it.
+    batch = batch_of(task_of(depth_range=(0.5, 10.0), target="median"), record)
+    y = (batch["log_depth"] - low) / (high - low)
+    exact = {k: jnp.asarray(y, jnp.float32) for k in ("unary", "mean")}
+    terms = task.loss_terms(exact, batch)
+    np.testing.assert_allclose(terms["loss"][0] / terms["loss"][1], 0, atol=1e-12)
+    np.testing.assert_allclose(terms["log_error"][0] / count, 0, atol=1e-6)
+
+
 def test_answers_are_metres_and_deviations_of_logarithms_by_superpixel(record):
     task = task_of(depth_range=(0.5, 8.0), limits=(0.1, 100.0))
     given = task.evaluation_input(record, "", "all_pixels")
@@ -216,6 +288,7 @@ def test_a_photograph_is_answered_with_its_deviation_in_metres(photo):
     [
         ({"size": (32, 32)}, r"task.size must be data.crop, \(64, 96\)"),
         ({"zooms": (1.0, 2.0)}, "task.zooms must be 1 and 1"),
+        ({"least_known": 2}, "task.least_known must be at least 1, and 1 with"),
         ({"depth_range": (2.0, 1.0)}, "task.depth_range must be rising"),
         ({"unit": "metres", "loss": "l1"}, "task.unit must be log_metres"),
         ({"superpixels": front_end.Settings(size=1)}, "there is room for 1024"),

@@ -48,9 +48,12 @@ def to_pixels(
             "Leave out padding, and resize."
         )
     whole = values[regions]
+    if count == 1:  # nothing to go over to; one pixel alone has no neighbours
+        mode = "none"
     if mode == "colorize":
         known = np.zeros(regions.shape, bool)
-        known[tuple(graph.geometry(regions).centroid_pixels.T)] = True
+        # Every superpixel has its say, also a bent one around another's pixels.
+        known[tuple(graph.own_pixels(regions, graph.geometry(regions)).T)] = True
         whole = colourisation.fill(whole, known, image)
     elif mode == "guided":
         guide = image.astype(np.float64) / 255

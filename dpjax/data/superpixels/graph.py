@@ -28,7 +28,8 @@ class Geometry:
     def centroid_pixels(self) -> np.ndarray:
         """Row and column of the pixels nearest to the centroids, int32 [n, 2].
 
-        Halves are rounded up; the pixel of a bent superpixel may belong to another.
+        Halves are rounded up; the pixel of a bent superpixel may belong to another, see
+        `own_pixels`.
         """
         return np.floor(self.centroids + 0.5).astype(np.int32)
 
@@ -79,3 +80,21 @@ def geometry(regions: np.ndarray) -> Geometry:
         np.stack([rows, columns], -1) / sizes[:, None],
         np.array(boxes, np.int32),
     )
+
+
+def own_pixels(regions: np.ndarray, found: Geometry) -> np.ndarray:
+    """Returns a pixel of each superpixel, at its centroid or as near as it has any.
+
+    Args:
+        regions: superpixel of each pixel, int [h, w].
+        found: `geometry` of the regions.
+
+    Returns:
+        Row and column, int32 [n, 2]; `centroid_pixels` but for bent superpixels.
+    """
+    places = found.centroid_pixels.copy()
+    for p in np.flatnonzero(regions[tuple(places.T)] != np.arange(len(places))):
+        own = np.argwhere(regions == p)
+        away = np.square(own - found.centroids[p]).sum(1)
+        places[p] = own[away.argmin()]
+    return places

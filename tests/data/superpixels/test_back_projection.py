@@ -83,3 +83,24 @@ def test_what_does_not_belong_together_is_refused(image, regions):
         back_projection.to_pixels(np.ones(256), regions, image)
     with pytest.raises(errors.UserError, match="image of their size"):
         back_projection.to_pixels(values, regions, image[1:])
+
+
+def test_colorize_hears_a_superpixel_whose_centroid_is_another_s():
+    regions = np.zeros((7, 9), np.int32)
+    regions[1:6, 2:9] = 1
+    image = np.where(regions[..., None] == 0, [200, 40, 40], [40, 40, 200])
+    found = back_projection.to_pixels(
+        np.array([1.0, 9.0]), regions, image.astype(np.uint8), "colorize"
+    )
+    # Values are drawn towards the known ones, and not held.
+    assert found[regions == 0].max() < 2
+    assert found[regions == 1].min() > 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (6, 4)])
+def test_one_superpixel_is_one_value_everywhere(photo, mode, shape):
+    regions = np.zeros(shape, np.int32)
+    image = photo[: shape[0], : shape[1]]
+    found = back_projection.to_pixels(np.array([2.5]), regions, image, mode)
+    np.testing.assert_array_equal(found, np.full(shape, 2.5, np.float32))

@@ -53,3 +53,16 @@ def test_centroid_pixels_round_halves_up():
     regions = np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 1]])
     found = graph.geometry(regions).centroid_pixels
     np.testing.assert_array_equal(found, [[1, 1], [1, 3]])
+
+
+def test_a_bent_superpixel_has_a_pixel_of_its_own():
+    bent = np.zeros((7, 9), np.int32)
+    bent[1:6, 2:9] = 1  # 0 is a bracket around it, open to the right
+    found = graph.geometry(bent)
+    assert bent[tuple(found.centroid_pixels[0])] == 1
+    places = graph.own_pixels(bent, found)
+    np.testing.assert_array_equal(bent[tuple(places.T)], [0, 1])
+    np.testing.assert_array_equal(places[1], found.centroid_pixels[1])
+    y, x = np.nonzero(bent == 0)
+    away = np.hypot(y - y.mean(), x - x.mean())
+    assert np.hypot(*(places[0] - found.centroids[0])) == pytest.approx(away.min())
