@@ -113,6 +113,7 @@ class Predictor:
         self.task: tasks.Task = loaded.task
         self.module = loaded.module
         self.memory_bytes = memory_bytes
+        self._image_size = tuple(getattr(self.module, "image_size", ())) or None
         self._engine = engines.open_engine(
             self.module,
             loaded.variables,
@@ -172,7 +173,7 @@ class Predictor:
             values = _unit(image if has_axis else image[..., None])
             values, alpha = _split_alpha(values)
         self._check_size(values.shape, enlarged)
-        inputs, finish = self.task.request(values, options)
+        inputs, finish = self.task.request(values, options, image_size=self._image_size)
         images = [x["image"] if isinstance(x, dict) else x for x in inputs]
         is_exact = all(self._engine.is_exact(*image.shape[:2]) for image in images)
         outputs = list(self._engine.map(inputs))

@@ -333,7 +333,11 @@ class Classification(class_names.NamingTask):
         return panels.compose(parts, title=str(record["id"]))
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], answer.Answer]]:
         """Returns what the network sees of a photograph, and how its scores are read.
 

@@ -406,9 +406,15 @@ class Depth(task.Task):
         )
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its depth is read.
+
+        It sees the whole photograph, with its aspect if the network takes any size.
 
         Returns:
             One view, and the function that gives depth as colours with a bar in metres,
@@ -420,11 +426,13 @@ class Depth(task.Task):
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)
-        given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
+        size = levels.shape[:2]
+        seen = photographs.size_for(size, self.size, image_size)
+        own = dataclasses.replace(self, size=seen)
+        given = own.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
 
         def finish(outputs: list[Any]) -> answer.Shown:
-            found = self.predicted(given, outputs[0])
-            size = levels.shape[:2]
+            found = own.predicted(given, outputs[0])
             depth = depth_protocols.resized(found.depth, size).astype(np.float32)
             maps = {"depth": depth}
             if found.deviation is not None:

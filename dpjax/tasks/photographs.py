@@ -1,11 +1,18 @@
 """Photographs on their way into networks, as tasks that look at them share it."""
 
+import itertools
+import math
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from jax import numpy as jnp
 
 from dpjax import config
 from dpjax.ops import jitter
+
+_STEP = 32  # pixels; sides are multiples, as the coarsest maps of most networks want
+_SAME_ASPECT = 0.03  # natural logarithm; nobody sees a picture squeezed by less
 
 
 def batch_spec(
@@ -61,3 +68,47 @@ def in_8_bits(image: np.ndarray) -> np.ndarray:
     """
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+
+
+def size_for(
+    shape: tuple[int, int],
+    size: Sequence[int],
+    image_size: tuple[int, int] | None = None,
+) -> tuple[int, ...]:
+    """Returns the size at which a network is to see a user's photograph.
+
+    Networks learn at one size, into which a portrait or a panorama would be squeezed.
+    They see it with its own aspect instead, at about as many pixels: sides are
+    multiples of 32, and of those around the exact ones the pair of the nearest aspect.
+
+    Args:
+        shape: height and width of the photograph, pixels.
+        size: what the network learned at; none where it sees every image as it is.
+        image_size: the only size that the network takes, if there is one.
+
+    Returns:
+        Height and width, pixels; `size` itself where the aspect is the same within 3 %,
+        where there is none, and where the network takes only one.
+    """
+    if not size or image_size is not None:
+        return tuple(size)
+    aspect, pixels = shape[0] / shape[1], size[0] * size[1]
+    if abs(math.log(aspect * size[1] / size[0])) <= _SAME_ASPECT:
+        return tuple(size)
+    # A strip may be thinner than the least side; it must not become longer for that.
+    longest = max(pixels / _STEP, _STEP)
+    height = min(max(math.sqrt(pixels * aspect), _STEP), longest)
+    sides = (_around(side) for side in (height, max(pixels / height, _STEP)))
+
+    def misses(pair: tuple[int, int]) -> tuple[float, float]:
+        rows, columns = pair
+        off = abs(math.log(rows / columns / aspect))
+        return off, abs(math.log(rows * columns / pixels))
+
+    return min(itertools.product(*sides), key=misses)
+
+
+def _around(side: float) -> set[int]:
+    """The multiples of the step next to a side, none of them 0."""
+    steps = (math.floor(side / _STEP), math.ceil(side / _STEP))
+    return {_STEP * max(count, 1) for count in steps}

@@ -370,9 +370,15 @@ class RelativeDepth(task.Task):
         )
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its answer is read.
+
+        It sees the whole photograph, with its aspect if the network takes any size.
 
         Returns:
             One view, and the function that gives colours with a bar from near to far,
@@ -383,10 +389,13 @@ class RelativeDepth(task.Task):
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)
-        given = self.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
+        size = levels.shape[:2]
+        seen = photographs.size_for(size, self.size, image_size)
+        own = dataclasses.replace(self, size=seen)
+        given = own.evaluation_input({"image": levels, "id": "image"}, "", _PREDICTS)
 
         def finish(outputs: list[Any]) -> answer.Shown:
-            found = self._answered(given, outputs[0], levels.shape[:2])
+            found = own._answered(given, outputs[0], size)
             maps = {"relative_depth": found.astype(np.float32)}
             return answer.Shown(relative_maps.picture(found), maps)
 

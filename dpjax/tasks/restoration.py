@@ -393,7 +393,11 @@ class Restoration(task.Task):
         return self._scale(options.get("scale"))
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]]:
         """Returns the network's inputs for a photograph, and how to put it together.
 

@@ -354,7 +354,11 @@ class Segmentation(class_names.NamingTask):
         return overlays.with_legend(page, names, colours)
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[np.ndarray], Callable[[list[np.ndarray]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its scores are read.
 

@@ -6,7 +6,7 @@ it, and is scored under the protocols of `depth_protocols` where there is true d
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -282,7 +282,11 @@ class SelfSupervisedDepth(depth.Depth):
         return super(SelfSupervisedDepth, same).panel(_with_truth(record), *rest)
 
     def request(
-        self, image: np.ndarray, options: dict[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[list[Any], Callable[[list[Any]], answer.Shown]]:
         """Returns what the network sees of a photograph, and how its depth is read.
 
@@ -292,7 +296,7 @@ class SelfSupervisedDepth(depth.Depth):
         Raises:
             UserError: an option; none are known.
         """
-        views, finish = super().request(image, options)
+        views, finish = super().request(image, options, image_size=image_size)
         if not self.flip_average:
             return views, finish
         return list(views[0]), lambda outputs: finish([np.stack(outputs)])

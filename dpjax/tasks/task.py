@@ -307,7 +307,11 @@ class Task:
         return 1
 
     def request(
-        self, image: np.ndarray, options: Mapping[str, Any]
+        self,
+        image: np.ndarray,
+        options: Mapping[str, Any],
+        *,
+        image_size: tuple[int, int] | None = None,
     ) -> tuple[
         list[np.ndarray],
         Callable[[list[np.ndarray]], np.ndarray | answer.Shown | answer.Answer],
@@ -317,6 +321,7 @@ class Task:
         Args:
             image: float32 [h, w, 3] or [h, w, 1] in [0, 1].
             options: what the user asked for, such as {"scale": 3}.
+            image_size: the only size that the network takes, if there is one, pixels.
 
         Returns:
             A list of network inputs, float32 [h, w, c], and a function from the list of

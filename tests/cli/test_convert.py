@@ -13,7 +13,13 @@ from dpjax.data import crop_window
 from dpjax.inference import predictor, trained
 from dpjax.models import layers, zoo
 from dpjax.ops import enlarge
-from dpjax.tasks import classification, depth, relative_depth, restoration
+from dpjax.tasks import (
+    classification,
+    depth,
+    photographs,
+    relative_depth,
+    restoration,
+)
 from dpjax.training import release
 from dpjax.weights import store
 from tests import peers
@@ -237,7 +243,8 @@ def test_a_port_of_fcrn_becomes_weights_that_answer_in_metres(tmp_path, fcrn, ph
     _, output = run(source, tmp_path, *FCRN, *AS_THERE, model="fcrn_resnet50")
     loaded = trained.load(output)
     assert (loaded.task.unit, loaded.task.size) == ("metres", (228, 304))
-    given = crop_window.resize(photo, (228, 304)).astype(np.float32) / 255
+    size = photographs.size_for(photo.shape[:2], loaded.task.size)
+    given = crop_window.resize(photo, size).astype(np.float32) / 255
     seen = np.asarray(layers.standardise(given[None], "imagenet"))
     (metres,) = peers.output(network, seen)
     assert 0.2 < (metres > 0.1).mean() < 1  # the smallest that is answered

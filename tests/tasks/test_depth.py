@@ -281,7 +281,7 @@ def test_a_network_that_says_how_sure_it_is_is_scored_for_that_and_shown(record)
     summary = task.summarise([row])
     assert {"coverage1_image", "nll_image", "ause_rms_image"} <= set(summary)
     image = record["image"].astype(np.float32) / 255
-    (view,), finish = task.request(image, {})
+    (view,), finish = task.request(image, {}, image_size=(30, 40))
     maps = finish([output]).maps
     assert view.shape == (30, 40, 3)
     assert maps["deviation"].shape == image.shape[:2]

@@ -290,7 +290,7 @@ def test_only_disparities_that_are_sure_enough_count(record):
 
 def test_a_photograph_is_answered_by_numbers_of_no_unit(photo):
     (given,), finish = task_of(size=(30, 40)).request(
-        photo.astype(np.float32) / 255, {}
+        photo.astype(np.float32) / 255, {}, image_size=(30, 40)
     )
     assert given.shape == (30, 40, 3)
     ramp = np.linspace(-3, 5, 1200, dtype=np.float32).reshape(30, 40, 1)
