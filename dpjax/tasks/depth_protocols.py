@@ -358,15 +358,18 @@ def residuals(
     return depth_calibration.residuals(*logs, resized(deviation, truth.shape), counts)
 
 
-def summary(images: Sequence[Mapping[str, Rows]]) -> dict[str, dict[str, float]]:
+def summary(
+    images: Sequence[Mapping[str, Rows]], *, is_published: bool = True
+) -> dict[str, dict[str, float]]:
     """Returns the scores of a set under every protocol.
 
     Args:
         images: what `rows` returned for each of them, for the same protocols.
+        is_published: whether they are of the split that the protocols were made for.
 
     Returns:
         By protocol, what `summary` of each metric returns, and "images_expected", the
-        size of the published test set if there is one.
+        size of the published test set if these are of it.
 
     Raises:
         UserError: a protocol under which no image has valid depth.
@@ -374,7 +377,7 @@ def summary(images: Sequence[Mapping[str, Rows]]) -> dict[str, dict[str, float]]
     return {
         name: {
             **_of_each(images, name, lambda metric, found: metric.summary(found)),
-            **_expected(PROTOCOLS[name].images),
+            **_expected(PROTOCOLS[name].images if is_published else None),
         }
         for name in images[0]
     }
