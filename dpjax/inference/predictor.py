@@ -6,6 +6,7 @@ restore("photo.jpg").save("clean.png")
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,11 @@ class Result:
         channels: colour channels of `image`, 1 or 3; further ones are transparency.
         maps: what the picture shows, for programs, such as {"labels": uint8 [h, w]};
             empty where the picture is the result.
+        units: of the maps that have one, such as {"depth": "m"}.
+        scale: what the first and the last colour of the picture stand for, where it has
+            a scale of its own.
+        legend_rows: rows at the bottom of the picture that name what is in it, in which
+            pictures of one size differ.
     """
 
     array: np.ndarray
@@ -46,6 +52,9 @@ class Result:
     exact: bool
     channels: int
     maps: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scale: tuple[float, float] | None = None
+    legend_rows: int = 0
 
     def save(self, path: str | os.PathLike, name: str | None = None) -> None:
         """Writes the picture, or one of the maps, completely or not at all.
@@ -69,6 +78,38 @@ class Result:
         alpha = image[..., self.channels :]
         colour = image[..., : self.channels]
         pictures.write(path, colour, alpha if alpha.shape[-1] else None)
+
+    def map_paths(self, picture: str | os.PathLike) -> dict[str, pathlib.Path]:
+        """Returns where the maps go that are kept beside a picture.
+
+        Args:
+            picture: its file, such as room.png.
+
+        Returns:
+            By name of the map, a file that keeps its numbers: room.depth.npy, or
+            room.labels.png for whole numbers.
+        """
+        return {
+            name: map_path(picture, name, has_fractions=values.dtype.kind == "f")
+            for name, values in self.maps.items()
+        }
+
+
+def map_path(
+    picture: str | os.PathLike, name: str, *, has_fractions: bool
+) -> pathlib.Path:
+    """Returns where a map goes that is kept beside a picture.
+
+    Args:
+        picture: its file.
+        name: of the map.
+        has_fractions: whether its numbers are other than whole.
+
+    Returns:
+        The file of the picture with another ending.
+    """
+    ending = ".npy" if has_fractions else ".png"
+    return pathlib.Path(picture).with_suffix(f".{name}{ending}")
 
 
 class Predictor:
@@ -188,7 +229,16 @@ class Predictor:
             return array
         if isinstance(array, answer.Shown):
             picture = array.picture
-            return Result(_unit(picture), picture, is_exact, 3, array.maps)
+            return Result(
+                _unit(picture),
+                picture,
+                is_exact,
+                3,
+                maps=array.maps,
+                units=array.units,
+                scale=array.scale,
+                legend_rows=array.legend_rows,
+            )
         shown = array if alpha is None else _with_alpha(array, alpha)
         if not has_axis and shown.shape[-1] == 1:
             shown = shown[..., 0]

@@ -69,9 +69,17 @@ class Shown:
     """Maps of a picture for programs, and a picture of them for people.
 
     Attributes:
-        picture: uint8 [h', w', 3]; it may have a legend beside it.
+        picture: uint8 [h', w', 3]; it may have a legend below it.
         maps: arrays [h, w] by name, such as "labels".
+        units: of the maps that have one, such as {"depth": "m"}.
+        scale: what the first and the last colour of the picture stand for, where every
+            picture has a scale of its own, unless the option `range` gives one.
+        legend_rows: rows at the bottom of the picture that name what is in it; other
+            pictures have more or fewer.
     """
 
     picture: np.ndarray
     maps: dict[str, np.ndarray]
+    units: dict[str, str] = dataclasses.field(default_factory=dict)
+    scale: tuple[float, float] | None = None
+    legend_rows: int = 0

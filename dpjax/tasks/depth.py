@@ -7,6 +7,7 @@ metres, or metres.  What is scored, and under which published rules, is for
 
 import dataclasses
 import fnmatch
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -86,6 +87,7 @@ class Depth(task.Task):
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)
     result: ClassVar[str] = "depth"
+    maps: ClassVar[tuple[str, ...]] = ("depth", "deviation")
     # Fields that say what a number of the network means.
     _meaning: ClassVar[tuple[str, ...]] = ("unit",)
     _losses: ClassVar[tuple[str, ...]] = Loss.__args__
@@ -405,6 +407,28 @@ class Depth(task.Task):
             caption=caption,
         )
 
+    def enlargement(self, options: Mapping[str, Any]) -> int:
+        """Returns 1.
+
+        Args:
+            options: {"range": (low, high)}, what the first and the last colour of the
+                picture stand for, metres; or nothing.
+
+        Raises:
+            UserError: another option, or a range that does not rise from above 0.
+        """
+        others = {name: value for name, value in options.items() if name != "range"}
+        ends = options.get("range")
+        if ends is not None and not (
+            len(ends) == 2 and 0 < ends[0] < ends[1] < math.inf
+        ):
+            raise errors.UserError(
+                "The range of the colours is a smaller and a larger number of metres, "
+                f"both above 0, got {' '.join(map(str, ends))}. Pass two such as "
+                "--range 0.5 8, or leave it out."
+            )
+        return super().enlargement(others)
+
     def request(
         self,
         image: np.ndarray,
@@ -419,10 +443,11 @@ class Depth(task.Task):
         Returns:
             One view, and the function that gives depth as colours with a bar in metres,
             "depth" float32 [h, w] in metres, and "deviation", metres, where the network
-            has one.
+            has one.  Colours are those of the option "range", or else of what nearly
+            all pixels have; maps have every depth.
 
         Raises:
-            UserError: an option; none are known.
+            UserError: another option than `enlargement` knows.
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)
@@ -438,11 +463,16 @@ class Depth(task.Task):
             if found.deviation is not None:
                 spread = depth_protocols.resized(found.deviation, size)
                 maps["deviation"] = (depth * spread).astype(np.float32)
-            least, most = float(depth.min()), float(depth.max())
-            most = most if most > least else 1.01 * least
+            ends = options.get("range")
+            least, most = depth_maps.ends(depth) if ends is None else ends
             scale = {"least": least, "most": most, "is_log": True}
             colours = depth_maps.colours(depth, None, **scale)
-            return answer.Shown(depth_maps.with_bar(colours, **scale), maps)
+            return answer.Shown(
+                depth_maps.with_bar(colours, **scale),
+                maps,
+                units=dict.fromkeys(maps, "m"),
+                scale=(least, most),
+            )
 
         return [given], finish
 

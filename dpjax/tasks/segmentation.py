@@ -58,6 +58,7 @@ class Segmentation(class_names.NamingTask):
     example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
     result: ClassVar[str] = "labels"
+    maps: ClassVar[tuple[str, ...]] = ("labels",)
 
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0
@@ -382,7 +383,11 @@ class Segmentation(class_names.NamingTask):
                 [*map(self.name, shown)],
                 colours[shown],
             )
-            return answer.Shown(picture, {"labels": labels.astype(np.uint8)})
+            return answer.Shown(
+                picture,
+                {"labels": labels.astype(np.uint8)},
+                legend_rows=len(picture) - len(levels),
+            )
 
         return views, finish
 

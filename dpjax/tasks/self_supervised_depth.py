@@ -294,7 +294,7 @@ class SelfSupervisedDepth(depth.Depth):
             One view or two, and what `Depth.request` says.
 
         Raises:
-            UserError: an option; none are known.
+            UserError: another option than `enlargement` knows.
         """
         views, finish = super().request(image, options, image_size=image_size)
         if not self.flip_average:

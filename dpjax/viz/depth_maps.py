@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dpjax.ops import ordinal
 from dpjax.viz import panels
 
 DEPTH_COLOURS = "turbo"  # near is blue, far is red
@@ -22,6 +23,7 @@ _NICE = (1, 2, 5)
 _DENSE = 0.25  # share of valid pixels below which points are shown as dots
 _DOT = 2.5  # radius, pixels
 _QUANTILE = 0.99
+_LEAST_RATIO = 1.01  # of the ends of a range; closer ones would show rounding errors
 
 
 def colours(
@@ -55,6 +57,21 @@ def colours(
     picture = _table(name)[np.rint(255 * share).astype(np.uint8)]
     picture[~known] = INVALID
     return picture
+
+
+def ends(depth: np.ndarray) -> tuple[float, float]:
+    """Returns the range whose colours show a map best.
+
+    Args:
+        depth: above 0, [h, w]; values that are not finite do not count.
+
+    Returns:
+        The quantiles that `ops.ordinal.RANGE` names, so that a few pixels do not take
+        the colours of all others; at least 1 % apart.
+    """
+    known = depth[np.isfinite(depth)]
+    least, most = np.quantile(known, ordinal.RANGE) if known.size else (1.0, 1.0)
+    return float(least), float(max(most, _LEAST_RATIO * least))
 
 
 def with_bar(

@@ -121,3 +121,23 @@ def test_a_panel_of_nothing_known_is_drawn():
     assert page.shape[0] > 60
     same = depth_maps.panel(image, np.ones_like(truth), np.ones_like(truth), valid)
     assert same.shape == page.shape
+
+
+def test_a_few_pixels_do_not_take_the_colours_of_all_others():
+    depth = np.full((50, 50), 3.0)
+    depth[:, 20:] = 6.0
+    depth[0, :3] = 100.0
+    depth[0, 3] = 0.1
+    depth[1, :2] = np.nan, np.inf
+    assert depth_maps.ends(depth) == (3.0, 6.0)
+
+
+def test_the_ends_of_a_flat_map_or_of_none_are_apart():
+    assert depth_maps.ends(np.full((4, 5), 2.0)) == (2.0, 2.02)
+    least, most = depth_maps.ends(np.full((4, 5), np.nan))
+    assert 0 < least < most
+    flat = {"least": 2.0, "most": 2.02, "is_log": True}
+    page = depth_maps.with_bar(
+        depth_maps.colours(np.full((40, 300), 2.0), **flat), **flat
+    )
+    assert page.shape[0] > 40
