@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from dpjax import config, errors
@@ -35,6 +34,10 @@ class Options:
             of weights for segmentation: a .png whose grey levels are the classes; or
             "depth" of weights for depth and "deviation" of those that have a standard
             deviation: metres, in a .npy or .tif.
+        maps: write the picture, and every map beside it: room-depth.depth.npy of
+            room-depth.png; whole numbers as .png.
+        range: depth of the first and the last colour, metres, for weights for depth;
+            default: what nearly all pixels of the picture have.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.
@@ -50,6 +53,10 @@ class Options:
     ensemble: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     scale: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     map: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    maps: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = (
+        None
+    )
     memory_gb: Annotated[float | None, tyro.conf.arg(metavar="GB")] = None
     compute_dtype: config.ComputeDtype | None = None
 
@@ -70,6 +77,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax predict")
     # Everything that can be wrong with the command is found before weights are loaded.
+    if options.map and options.maps:
+        raise errors.UserError(
+            "--map writes one map instead of the picture, --maps every map beside it. "
+            "Leave one of them out."
+        )
     wants_words = options.output is not None and options.output.suffix == answer.SUFFIX
     if wants_words or options.output is None:
         work = _pictures(options.source)
@@ -86,22 +98,24 @@ def main(arguments: Sequence[str]) -> int:
         ensemble=options.ensemble,
         compute_dtype=options.compute_dtype,
     )
-    task_options = {} if options.scale is None else {"scale": options.scale}
+    given = {"scale": options.scale, "range": options.range}
+    task_options = {name: value for name, value in given.items() if value is not None}
+    predict.task.enlargement(task_options)  # told once, not of every file of a folder
     _check_kind(predict, options.output, wants_words)
+    _check_maps(predict, options)
     if predict.task.answers_in_words:
         return _say(predict, work, task_options, options)
     if options.output is None and not options.source.is_file():
         options = dataclasses.replace(options, output=_new_folder(predict, options))
         work = _folder(options)
+    if options.output is not None and options.maps:
+        _check_places(work, predict.task.maps)
     if options.source.is_file():
         result = predict(options.source, **task_options)
         target = _new_file(predict, result, options)
         if options.output is not None:
             ((_, target),) = work
-        result.save(target, options.map)
-        written = result.maps[options.map] if options.map else result.image
-        height, width = written.shape[:2]  # a map has no legend below it
-        print(f"{target}: {width} x {height}{_remark(result)}")
+        print("\n".join(_write(result, target, options)))
         return 0
     return _run(predict, work, task_options, options)
 
@@ -120,6 +134,30 @@ def _check_kind(
         )
 
 
+def _check_maps(predict: predictor.Predictor, options: Options) -> None:
+    known = predict.task.maps
+    if not known and (options.map or options.maps):
+        what = "answers in words" if predict.task.answers_in_words else "makes pictures"
+        raise errors.UserError(
+            f"{predict.name} {what} and gives no maps. Leave --map and --maps out."
+        )
+    if options.map and options.map not in known:
+        raise errors.unknown_name("map of this result", options.map, known)
+
+
+def _check_places(work: Sequence[tuple[Path, Path]], maps: Sequence[str]) -> None:
+    """Refuses maps that would take the place of a picture of this command."""
+    taken = {path.resolve() for pair in work for path in pair}
+    for source, target in work:
+        for name in maps:
+            path = predictor.map_path(target, name, has_fractions=False)
+            if path.resolve() in taken:
+                raise errors.UserError(
+                    f"{path} is where the map {name!r} of {source} would go, and it is "
+                    "another picture of this command. Rename one of them."
+                )
+
+
 def _word(predict: predictor.Predictor, options: Options) -> str:
     return f"{options.map}-map" if options.map else predict.task.result
 
@@ -128,13 +166,17 @@ def _new_file(
     predict: predictor.Predictor, result: predictor.Result, options: Options
 ) -> Path:
     """A file of the current directory that is not there yet, for one result."""
-    shown = result.maps.get(options.map)
-    has_fractions = shown is not None and np.issubdtype(shown.dtype, np.floating)
     stem = f"{options.source.stem}-{_word(predict, options)}"
-    suffix = ".npy" if has_fractions else ".png"
-    names = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-    paths = (Path(name + suffix) for name in names)
-    return next(p for p in paths if not (p.exists() or p.is_symlink()))
+    suffix = ".npy" if _has_fractions(result, options.map) else ".png"
+    for number in itertools.count(1):
+        path = Path(f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
+        maps = result.map_paths(path).values() if options.maps else ()
+        if not any(p.exists() or p.is_symlink() for p in (path, *maps)):
+            return path
+
+
+def _has_fractions(result: predictor.Result, name: str | None) -> bool:
+    return name in result.maps and result.maps[name].dtype.kind == "f"
 
 
 def _new_folder(predict: predictor.Predictor, options: Options) -> Path:
@@ -157,10 +199,34 @@ def _pictures(source: Path) -> list[Path]:
     return image_files.find(source)
 
 
+def _write(result: predictor.Result, target: Path, options: Options) -> list[str]:
+    """Writes what was asked for; a line about each file."""
+    result.save(target, options.map)
+    lines = [_about(target, result, options.map)]
+    if options.maps:
+        for name, path in result.map_paths(target).items():
+            result.save(path, name)
+            lines.append(_about(path, result, name))
+    return lines
+
+
+def _about(path: Path, result: predictor.Result, name: str | None) -> str:
+    """What is in a file: its size, and of numbers their range and unit."""
+    written = result.maps[name] if name else result.image
+    height, width = written.shape[:2]  # a map has no legend below it
+    said = f"{path}: {width} x {height}"
+    # The picture shows the first map, of which it is worth knowing what has a unit.
+    shown = name or next(iter(result.units), None)
+    if _has_fractions(result, shown):
+        values, unit = result.maps[shown], result.units.get(shown, "")
+        said += f", {values.min():.3g} to {values.max():.3g} {unit}".rstrip()
+    return said if result.exact else f"{said}, blended: too large for one window"
+
+
 def _say(
     predict: predictor.Predictor,
     paths: Sequence[Path],
-    task_options: dict[str, int],
+    task_options: dict[str, Any],
     options: Options,
 ) -> int:
     """Prints what is said of each picture: all of it for one, a line for many."""
@@ -230,20 +296,21 @@ def _targets(
 def _run(
     predict: predictor.Predictor,
     work: Sequence[tuple[Path, Path]],
-    task_options: dict[str, int],
+    task_options: dict[str, Any],
     options: Options,
 ) -> int:
     import tqdm
 
-    def write(pair: tuple[predictor.Result | errors.DpjaxError, Path]) -> bool:
-        """Whether the result that was written is exact."""
+    def write(
+        pair: tuple[predictor.Result | errors.DpjaxError, Path],
+    ) -> tuple[bool, list[str]]:
+        """Whether the result that was written is exact, and a line about each file."""
         result, target = pair
         if isinstance(result, errors.DpjaxError):
             raise result
-        if options.map and np.issubdtype(result.maps[options.map].dtype, np.floating):
+        if _has_fractions(result, options.map):
             target = target.with_suffix(".npy")
-        result.save(target, options.map)
-        return result.exact
+        return result.exact, _write(result, target, options)
 
     failures, blended = [], 0
     with (
@@ -260,7 +327,10 @@ def _run(
         written = ahead.one_ahead(writer, write, pairs)
         for (source, _), outcome in zip(work, written, strict=True):
             try:
-                blended += not outcome.result()
+                is_exact, lines = outcome.result()
+                blended += not is_exact
+                if options.maps:
+                    progress.write("\n".join(lines))
             except errors.StorageError:
                 raise  # it would meet every other file too
             except errors.DpjaxError as error:
@@ -277,14 +347,10 @@ def _run(
 def _compute(
     predict: predictor.Predictor,
     picture: futures.Future[pictures.Picture],
-    task_options: dict[str, int],
+    task_options: dict[str, Any],
 ) -> predictor.Result | errors.DpjaxError:
     """The result, or the error that takes its place among the others."""
     try:
         return predict(picture.result(), **task_options)
     except errors.DpjaxError as error:
         return error
-
-
-def _remark(result: predictor.Result) -> str:
-    return "" if result.exact else ", blended: too large for one window"

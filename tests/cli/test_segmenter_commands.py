@@ -189,7 +189,7 @@ def test_what_cannot_be_asked_is_refused(run, place, tiny_weights):
         ),
         (
             ["predict", str(tiny_weights()), photo, "-o", "x.png", "--map", "labels"],
-            "map of this result",
+            "makes pictures and gives no maps",
         ),
     ):
         with pytest.raises(errors.UserError, match=message):
