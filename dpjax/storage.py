@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import threading
+from collections.abc import Iterator
 
 from dpjax import errors
 
@@ -40,23 +41,52 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
     Raises:
         StorageError: the place cannot be written.
     """
+    with in_place_of(path) as part, _named(path):
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def in_place_of(path: str | os.PathLike, *, ending: str = "") -> Iterator[pathlib.Path]:
+    """Gives the name of a file that is renamed when the block has written it.
+
+    A block that is left by an error, also by an interruption, leaves nothing.
+
+    Args:
+        path: the file that it becomes; its folder is made, an old file is replaced.
+        ending: of the name that is written to, for those who go by it.
+
+    Yields:
+        A hidden name beside it.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
     path = pathlib.Path(path)
     # Threads of a pipeline may write the same file at once.
     writer = f"{os.getpid()}.{threading.get_ident()}"
-    part = path.with_name(f".{path.name}.{writer}.part")
+    part = path.with_name(f".{path.name}.{writer}.part{ending}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a crash may leave the new name, empty
-        os.replace(part, path)
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.touch()
+        yield part
+        with _named(path):
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())  # else a crash may leave the new name, empty
+            os.replace(part, path)
+    finally:
+        # Also where the user interrupts; after a success there is nothing left.
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike) -> Iterator[None]:
+    """Says of an error which file could not be written."""
+    try:
+        yield
     except OSError as error:
         raise errors.StorageError(
             f"Cannot write {path}: {error.strerror}. Free some space or choose another "
             "place."
         ) from error
-    finally:
-        # Also where the user interrupts; after a success there is nothing left.
-        with contextlib.suppress(OSError):
-            part.unlink()

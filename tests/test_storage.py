@@ -17,6 +17,19 @@ def test_a_file_is_replaced_and_its_folder_made(tmp_path):
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_a_file_that_another_one_writes_is_there_when_it_is_whole(tmp_path):
+    path = tmp_path / "deep" / "file.mp4"
+    with storage.in_place_of(path, ending=".mp4") as part:
+        assert part.suffix == ".mp4"
+        part.write_bytes(b"new")
+        assert os.listdir(path.parent) == [part.name]
+    assert path.read_bytes() == b"new"
+    with pytest.raises(FileNotFoundError), storage.in_place_of(path) as part:
+        part.with_name("gone").read_bytes()  # no fault of this file
+    assert os.listdir(path.parent) == ["file.mp4"]
+    assert path.read_bytes() == b"new"
+
+
 def test_threads_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
     path = tmp_path / "file"
     both = threading.Barrier(2, timeout=10)

@@ -7,11 +7,8 @@ from typing import Literal
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import image_files
+from dpjax.data import image_files, video_files
 
-EXTENSIONS = frozenset(
-    (".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
-)
 Layout = Literal["side-by-side", "side-by-side-half", "over-under", "over-under-half"]
 
 
@@ -31,7 +28,7 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.suffix.lower() not in EXTENSIONS or any(
+        if path.suffix.lower() not in video_files.EXTENSIONS or any(
             part.startswith(".") for part in inside.parts
         ):
             continue
@@ -44,7 +41,7 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     if not found:
         raise errors.DataError(
             f"Wanted films below {folder}, found none. Known endings: "
-            f"{' '.join(sorted(EXTENSIONS))}."
+            f"{' '.join(sorted(video_files.EXTENSIONS))}."
         )
     return found
 
@@ -52,58 +49,24 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 def read(path: pathlib.Path, *, every: int = 1) -> Iterator[tuple[int, np.ndarray]]:
     """Returns frames of a film.
 
-    A film that ends before its last frame gives those before the one that it ends in:
-    decoders show a picture of that one, too, of which some is grey.
-
     Args:
         path: of the film.
         every: frames from one to the next.
 
     Yields:
-        Number of a frame, from 0, and its pixels, uint8 RGB [h, w, 3].
+        As `video_files.read`.
 
     Raises:
         UserError: `every` is below 1.
-        DataError: the film cannot be opened, or, after the last frame that is sound, it
-            ends early.
+        DataError: the film cannot be opened, or has no frames, or, after the last frame
+            that is sound, it ends early.
     """
-    import cv2
-
-    if every < 1:
-        raise errors.UserError(
-            f"Every how many frames one is taken is 1 or more, got {every}. Pass "
-            "--every 24 for one a second of a film."
-        )
-    capture = cv2.VideoCapture(str(path))
     try:
-        if not capture.isOpened():
-            raise errors.DataError(
-                f"Cannot decode {path}: it is damaged, cut off at its end, or no film. "
-                "Copy it again, convert it, or pass --skip-bad."
-            )
-        announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        number, pending = 0, None
-        while capture.grab():
-            # Not shown before the next one is there.
-            if pending is not None:
-                yield pending
-            pending = None
-            if number % every == 0:
-                is_whole, picture = capture.retrieve()
-                if not is_whole:
-                    break
-                pending = number, np.ascontiguousarray(picture[..., ::-1])
-            number += 1
-        if number >= max(announced, 1):
-            if pending is not None:
-                yield pending
-            return
+        yield from video_files.read(path, every=every)
+    except errors.DataError as error:
         raise errors.DataError(
-            f"{path} ends in frame {number} of the {announced} that it announces. Copy "
-            "it again, or pass --skip-bad to use the frames before that."
-        )
-    finally:
-        capture.release()
+            f"{error} Or pass --skip-bad to leave it out from there on."
+        ) from error
 
 
 def split(picture: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
