@@ -31,8 +31,10 @@ from dpjax.training import loop
 
 _NAME = "ordinal_pretraining"
 _ROOMS = "nyudv2_depth:train"
-_SIZE = (96, 128)
-_BATCH = 8
+_SIZE = (72, 96)
+_WIDTHS = {"width": 0.125, "up_widths": (64, 32)}
+_BATCH = 16
+_LR = 2e-3
 _LOSSES = {  # of stereo, whose disparities have no ratios, and of rooms
     "ranking": ("rdis", "redweb"),
     "affine_invariant": ("affine_invariant", "affine_invariant"),
@@ -52,9 +54,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, nargs="+", default=[10, 30, 100, 0])
     parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=list(_KINDS))
-    parser.add_argument("--stereo-steps", type=int, default=150)
-    parser.add_argument("--order-steps", type=int, default=600)
-    parser.add_argument("--metric-steps", type=int, default=300)
+    parser.add_argument("--stereo-steps", type=int, default=100)
+    parser.add_argument("--order-steps", type=int, default=1200)
+    parser.add_argument("--metric-steps", type=int, default=250)
     parser.add_argument("--stereo", default="stereo_folder/pairs:train")
     parser.add_argument(
         "--workdir", type=pathlib.Path, default=pathlib.Path("runs") / _NAME
@@ -71,7 +73,7 @@ def main() -> None:
                 run = _metric(options, kind, seed, count or total, total)
                 folder = options.workdir / f"{kind}-{count or total}-{seed}"
                 loop.train(run, folder)
-                told = {"start": kind, "images": count or total, "seed": seed}
+                told = {"start": kind, "labelled": count or total, "seed": seed}
                 rows += depth_scores.of(run, trained.load(folder), told)
                 measure.record(_NAME, _settings(options, orders), rows)
     print(measure.table(_means(rows)))
@@ -82,7 +84,8 @@ def main() -> None:
 
 def _settings(options, orders):
     told = {k: v for k, v in vars(options).items() if k != "workdir"}
-    return {**told, "size": _SIZE, "batch": _BATCH, "orders": orders}
+    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, **_WIDTHS}
+    return {**told, **fixed, "orders": orders}
 
 
 def _config(name: str, seed: int, steps: int) -> config.Experiment:
@@ -93,10 +96,11 @@ def _config(name: str, seed: int, steps: int) -> config.Experiment:
     return dataclasses.replace(
         run,
         task=dataclasses.replace(run.task, size=_SIZE),
+        model=dataclasses.replace(run.model, options={**run.model.options, **_WIDTHS}),
         data=dataclasses.replace(run.data, crop=_SIZE, batch_size=_BATCH),
         # A mean over 500 updates would be of the start.
         optim=dataclasses.replace(
-            run.optim, warmup_steps=math.ceil(steps / 10), ema_decay=0.98
+            run.optim, lr=_LR, warmup_steps=math.ceil(steps / 10), ema_decay=0.98
         ),
         evaluation=dataclasses.replace(run.evaluation, every_steps=0),
         total_steps=steps,
@@ -152,7 +156,7 @@ def _means(rows):
     found = []
     for protocol, count, kind in _groups(rows):
         same = _same(rows, protocol, count, kind)
-        means = {"protocol": protocol, "images": count, "start": kind}
+        means = {"protocol": protocol, "labelled": count, "start": kind}
         for name in _SHOWN:
             value, spread = depth_scores.mean(same, name)
             means[name] = f"{value:.4f} +- {spread:.4f}"
@@ -161,12 +165,12 @@ def _means(rows):
 
 
 def _groups(rows):
-    keys = ((r["protocol"], r["images"], r["start"]) for r in rows)
+    keys = ((r["protocol"], r["labelled"], r["start"]) for r in rows)
     return list(dict.fromkeys(keys))
 
 
 def _same(rows, protocol, count, kind):
-    names = ("protocol", "images", "start")
+    names = ("protocol", "labelled", "start")
     return [r for r in rows if tuple(r[n] for n in names) == (protocol, count, kind)]
 
 
@@ -174,7 +178,7 @@ def _draw(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     from matplotlib import figure
 
     protocol = rows[0]["protocol"]
-    counts = sorted({row["images"] for row in rows})
+    counts = sorted({row["labelled"] for row in rows})
     page = figure.Figure(figsize=(11, 3.6), layout="constrained")
     for axis, name in zip(page.subplots(1, len(_SHOWN)), _SHOWN, strict=True):
         for place, (kind, label) in enumerate(_KINDS.items()):
