@@ -1,8 +1,8 @@
 """Records that TFDS's own builders wrote, such as `tfds build imagenet2012`.
 
-They hold an image and its label, and no index of ours: ids are their numbers, and what
-they look like is not known before they are read, so that whether two sets share
-pictures cannot be told.
+They hold an image and its label or, as nyu_depth_v2, its depth, and no index of ours:
+ids are their numbers, and what they look like is not known before they are read, so
+that whether two sets share pictures cannot be told.
 """
 
 import json
@@ -16,7 +16,7 @@ from dpjax import errors
 from dpjax.data import builders, records, slices
 
 _READABLE = "array_record"
-_LABEL = "label"
+_LABEL, _DEPTH = "label", "depth"
 
 
 class _Numbers(Sequence):
@@ -88,10 +88,12 @@ def open_split(
         without: ids of records that are left out.
 
     Returns:
-        The split; its records hold `image`, `label` and whatever else the set has.
+        The split; its records hold `image`, `label` or `depth`, float32 [h, w], metres,
+        and whatever else the set has.
 
     Raises:
-        DataError: the set is stored in another way, or holds no labelled images.
+        DataError: the set is stored in another way, or holds no images with labels or
+            depth.
         UserError: `without` names a record that is not there.
     """
     info = _info(folder)
@@ -102,10 +104,11 @@ def open_split(
             f"--file_format={_READABLE}"
         )
     features = _features(folder)
-    if not {"image", _LABEL} <= features.keys():
+    targets = {_LABEL, _DEPTH} & features.keys()
+    if "image" not in features or not targets:
         raise errors.DataError(
             f"{folder} holds {', '.join(features)}; sets of TFDS are read where they "
-            f"hold an image and its {_LABEL}."
+            f"hold an image and its {_LABEL} or {_DEPTH}."
         )
     numbers: Sequence[int] = slices.positions(part, counts(folder)[split], name=name)
     if without:
@@ -127,7 +130,12 @@ def open_split(
         ).encode(),
     )
     return records.Split(
-        name, folder, split, index, classes=_classes(folder, features[_LABEL])
+        name,
+        folder,
+        split,
+        index,
+        units={_DEPTH: 1.0} if _DEPTH in targets else {},  # TFDS has metres, in 16 bits
+        classes=_classes(folder, features[_LABEL]) if _LABEL in targets else (),
     )
 
 
