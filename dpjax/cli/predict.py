@@ -1,33 +1,34 @@
 """`python -m dpjax predict WEIGHTS INPUT [-o OUTPUT]`: weights at work on pictures."""
 
 import dataclasses
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from dpjax import config, errors
-from dpjax.cli import startup
-from dpjax.data import image_files
+from dpjax.cli import predict_files, predict_video, startup
+from dpjax.data import image_files, video_files
 from dpjax.inference import ahead, pictures, predictor
 from dpjax.tasks import answer
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Applies trained weights to a picture, or to every picture of a folder.
+    """Applies trained weights to a picture, every picture of a folder, or a video.
 
     Attributes:
         weights: a released name, a .safetensors file or the folder of a run.
-        source: a picture, or a folder of them.
+        source: a picture, a folder of them, or a video (.mp4, .avi, .mov, .mkv, ...).
         output: where the result goes: a picture file for a picture; for a folder, a
-            folder, in which every result is a .png; default: a new one here, such as
-            street-labels.png of street.jpg, or -restored, or -depth. Weights that
-            answer in words print them, and write a .json file if one is named.
+            folder, in which every result is a .png; for a video an .mp4; default: a new
+            one here, such as street-labels.png of street.jpg, or -restored, or -depth.
+            Weights that answer in words print them, and write a .json file if one is
+            named.
         ensemble: average over the eight flips and rotations: better, 8 times slower.
         scale: enlargement, for super-resolution weights.
         map: write this map of the result instead of a picture of it, such as "labels"
@@ -37,7 +38,8 @@ class Options:
         maps: write the picture, and every map beside it: room-depth.depth.npy of
             room-depth.png; whole numbers as .png.
         range: depth of the first and the last colour, metres, for weights for depth;
-            default: what nearly all pixels of the picture have.
+            default: what nearly all pixels of the picture have, or of the first frame
+            of a video, and a tenth more at both ends.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.
@@ -68,7 +70,8 @@ def main(arguments: Sequence[str]) -> int:
         arguments: what was typed after `predict`.
 
     Returns:
-        The exit status: 0, or 3 if some files of a folder could not be used.
+        The exit status: 0, or 3 if some files of a folder could not be used, or a video
+        is cut off.
 
     Raises:
         UserError: unknown weights or option, or no such file.
@@ -77,20 +80,15 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, args=list(arguments), prog="python -m dpjax predict")
     # Everything that can be wrong with the command is found before weights are loaded.
-    if options.map and options.maps:
-        raise errors.UserError(
-            "--map writes one map instead of the picture, --maps every map beside it. "
-            "Leave one of them out."
-        )
+    _check_options(options)
     wants_words = options.output is not None and options.output.suffix == answer.SUFFIX
-    if wants_words or options.output is None:
+    is_video = video_files.is_named_so(options.source)
+    if is_video:
+        target = predict_video.check(options.source, options.output)
+    elif wants_words or options.output is None:
         work = _pictures(options.source)
     else:
         work = _one_file(options) if options.source.is_file() else _folder(options)
-    if options.memory_gb is not None and not options.memory_gb > 0:
-        raise errors.UserError(
-            f"--memory-gb wants a positive number, got {options.memory_gb}."
-        )
     startup.use_compilation_cache()
     predict = predictor.Predictor(
         options.weights,
@@ -101,6 +99,11 @@ def main(arguments: Sequence[str]) -> int:
     given = {"scale": options.scale, "range": options.range}
     task_options = {name: value for name, value in given.items() if value is not None}
     predict.task.enlargement(task_options)  # told once, not of every file of a folder
+    if is_video:
+        if target is None:
+            stem = f"{options.source.stem}-{predict.task.result}"
+            target = predict_files.new_file(stem, video_files.SUFFIX, {})
+        return predict_video.run(predict, options.source, target, task_options)
     _check_kind(predict, options.output, wants_words)
     _check_maps(predict, options)
     if predict.task.answers_in_words:
@@ -108,16 +111,35 @@ def main(arguments: Sequence[str]) -> int:
     if options.output is None and not options.source.is_file():
         options = dataclasses.replace(options, output=_new_folder(predict, options))
         work = _folder(options)
-    if options.output is not None and options.maps:
-        _check_places(work, predict.task.maps)
+    maps = predict.task.maps if options.maps else {}
+    suffix = pictures.map_suffix(predict.task.maps.get(options.map, np.uint8))
+    if options.source.is_file() and options.output is None:
+        stem = f"{options.source.stem}-{_word(predict, options)}"
+        work = [(options.source, predict_files.new_file(stem, suffix, maps))]
+    predict_files.check_places(work, maps)
     if options.source.is_file():
-        result = predict(options.source, **task_options)
-        target = _new_file(predict, result, options)
-        if options.output is not None:
-            ((_, target),) = work
-        print("\n".join(_write(result, target, options)))
+        ((source, target),) = work
+        print("\n".join(_write(predict(source, **task_options), target, options)))
         return 0
+    work = [(source, target.with_suffix(suffix)) for source, target in work]
     return _run(predict, work, task_options, options)
+
+
+def _check_options(options: Options) -> None:
+    if options.map and options.maps:
+        raise errors.UserError(
+            "--map writes one map instead of the picture, --maps every map beside it. "
+            "Leave one of them out."
+        )
+    if video_files.is_named_so(options.source) and (options.map or options.maps):
+        raise errors.UserError(
+            "Maps are written of pictures, not of videos. Leave --map and --maps out, "
+            "or pass a folder with the frames as pictures."
+        )
+    if options.memory_gb is not None and not options.memory_gb > 0:
+        raise errors.UserError(
+            f"--memory-gb wants a positive number, got {options.memory_gb}."
+        )
 
 
 def _check_kind(
@@ -145,38 +167,8 @@ def _check_maps(predict: predictor.Predictor, options: Options) -> None:
         raise errors.unknown_name("map of this result", options.map, known)
 
 
-def _check_places(work: Sequence[tuple[Path, Path]], maps: Sequence[str]) -> None:
-    """Refuses maps that would take the place of a picture of this command."""
-    taken = {path.resolve() for pair in work for path in pair}
-    for source, target in work:
-        for name in maps:
-            path = predictor.map_path(target, name, has_fractions=False)
-            if path.resolve() in taken:
-                raise errors.UserError(
-                    f"{path} is where the map {name!r} of {source} would go, and it is "
-                    "another picture of this command. Rename one of them."
-                )
-
-
 def _word(predict: predictor.Predictor, options: Options) -> str:
     return f"{options.map}-map" if options.map else predict.task.result
-
-
-def _new_file(
-    predict: predictor.Predictor, result: predictor.Result, options: Options
-) -> Path:
-    """A file of the current directory that is not there yet, for one result."""
-    stem = f"{options.source.stem}-{_word(predict, options)}"
-    suffix = ".npy" if _has_fractions(result, options.map) else ".png"
-    for number in itertools.count(1):
-        path = Path(f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
-        maps = result.map_paths(path).values() if options.maps else ()
-        if not any(p.exists() or p.is_symlink() for p in (path, *maps)):
-            return path
-
-
-def _has_fractions(result: predictor.Result, name: str | None) -> bool:
-    return name in result.maps and result.maps[name].dtype.kind == "f"
 
 
 def _new_folder(predict: predictor.Predictor, options: Options) -> Path:
@@ -195,32 +187,14 @@ def _pictures(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise errors.UserError(f"{source} does not exist. Name a picture or a folder.")
+        raise errors.UserError(
+            f"{source} does not exist. Name a picture, a video or a folder."
+        )
     return image_files.find(source)
 
 
 def _write(result: predictor.Result, target: Path, options: Options) -> list[str]:
-    """Writes what was asked for; a line about each file."""
-    result.save(target, options.map)
-    lines = [_about(target, result, options.map)]
-    if options.maps:
-        for name, path in result.map_paths(target).items():
-            result.save(path, name)
-            lines.append(_about(path, result, name))
-    return lines
-
-
-def _about(path: Path, result: predictor.Result, name: str | None) -> str:
-    """What is in a file: its size, and of numbers their range and unit."""
-    written = result.maps[name] if name else result.image
-    height, width = written.shape[:2]  # a map has no legend below it
-    said = f"{path}: {width} x {height}"
-    # The picture shows the first map, of which it is worth knowing what has a unit.
-    shown = name or next(iter(result.units), None)
-    if _has_fractions(result, shown):
-        values, unit = result.maps[shown], result.units.get(shown, "")
-        said += f", {values.min():.3g} to {values.max():.3g} {unit}".rstrip()
-    return said if result.exact else f"{said}, blended: too large for one window"
+    return predict_files.write(result, target, name=options.map, has_maps=options.maps)
 
 
 def _say(
@@ -268,7 +242,9 @@ def _one_file(options: Options) -> list[tuple[Path, Path]]:
 def _folder(options: Options) -> list[tuple[Path, Path]]:
     source, output = options.source, options.output
     if not source.exists():
-        raise errors.UserError(f"{source} does not exist. Name a picture or a folder.")
+        raise errors.UserError(
+            f"{source} does not exist. Name a picture, a video or a folder."
+        )
     if output.is_file() or (output.suffix and not output.is_dir()):
         raise errors.UserError(
             f"{source} is a folder, so the output must be a folder too, got {output}."
@@ -308,8 +284,6 @@ def _run(
         result, target = pair
         if isinstance(result, errors.DpjaxError):
             raise result
-        if _has_fractions(result, options.map):
-            target = target.with_suffix(".npy")
         return result.exact, _write(result, target, options)
 
     failures, blended = [], 0

@@ -159,6 +159,18 @@ def write_map(path: str | os.PathLike, values: np.ndarray) -> None:
         write(path, values[..., None])
 
 
+def map_suffix(dtype: np.dtype | type) -> str:
+    """Returns the ending of the files that maps go to, if nobody chooses one.
+
+    Args:
+        dtype: of its numbers.
+
+    Returns:
+        .png, which people can look at, for whole numbers; else .npy.
+    """
+    return _ARRAY if np.issubdtype(dtype, np.floating) else ".png"
+
+
 def check_map_suffix(path: str | os.PathLike, dtype: np.dtype | None = None) -> None:
     """Raises unless a file of this name keeps every number of a map.
 

@@ -90,26 +90,25 @@ class Result:
             room.labels.png for whole numbers.
         """
         return {
-            name: map_path(picture, name, has_fractions=values.dtype.kind == "f")
+            name: map_path(picture, name, values.dtype)
             for name, values in self.maps.items()
         }
 
 
 def map_path(
-    picture: str | os.PathLike, name: str, *, has_fractions: bool
+    picture: str | os.PathLike, name: str, dtype: np.dtype | type
 ) -> pathlib.Path:
     """Returns where a map goes that is kept beside a picture.
 
     Args:
         picture: its file.
         name: of the map.
-        has_fractions: whether its numbers are other than whole.
+        dtype: of its numbers.
 
     Returns:
         The file of the picture with another ending.
     """
-    ending = ".npy" if has_fractions else ".png"
-    return pathlib.Path(picture).with_suffix(f".{name}{ending}")
+    return pathlib.Path(picture).with_suffix(f".{name}{pictures.map_suffix(dtype)}")
 
 
 class Predictor:

@@ -87,7 +87,7 @@ class Depth(task.Task):
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = tuple(depth_protocols.PROTOCOLS)
     result: ClassVar[str] = "depth"
-    maps: ClassVar[tuple[str, ...]] = ("depth", "deviation")
+    maps: ClassVar[Mapping[str, type]] = {"depth": np.float32, "deviation": np.float32}
     # Fields that say what a number of the network means.
     _meaning: ClassVar[tuple[str, ...]] = ("unit",)
     _losses: ClassVar[tuple[str, ...]] = Loss.__args__

@@ -75,7 +75,7 @@ class RelativeDepth(task.Task):
     example_metric_is_high: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ordinal_protocols.PROTOCOLS
     result: ClassVar[str] = "relative_depth"
-    maps: ClassVar[tuple[str, ...]] = ("relative_depth",)
+    maps: ClassVar[Mapping[str, type]] = {"relative_depth": np.float32}
 
     loss: Loss = "redweb"
     target: Target = "depth"

@@ -58,7 +58,7 @@ class Segmentation(class_names.NamingTask):
     example_metric: ClassVar[str] = "miou"
     protocols: ClassVar[tuple[str, ...]] = tuple(pixel_protocols.PROTOCOLS)
     result: ClassVar[str] = "labels"
-    maps: ClassVar[tuple[str, ...]] = ("labels",)
+    maps: ClassVar[Mapping[str, type]] = {"labels": np.uint8}
 
     scales: tuple[float, float] = (0.7, 1.3)
     scale_step: float = 0.0

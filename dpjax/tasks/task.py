@@ -50,7 +50,7 @@ class Task:
         answers_in_words: whether `request` ends in an `answer.Answer` instead of a
             picture.
         result: what the pictures that are made are called, in the names of files.
-        maps: names of the maps that `request` may have beside its picture.
+        maps: types of the maps that `request` may have beside its picture, by name.
     """
 
     kind: ClassVar[str]
@@ -62,7 +62,7 @@ class Task:
     protocols: ClassVar[tuple[str, ...]]
     answers_in_words: ClassVar[bool] = False
     result: ClassVar[str] = "result"
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: ClassVar[Mapping[str, type]] = {}
 
     def check(self, experiment: config.Experiment) -> None:
         """Raises if the experiment cannot work with this task.

@@ -156,6 +156,24 @@ def test_whole_numbers_are_pictures_that_take_no_other_picture_s_place(
     assert not (tmp_path / "out").exists()
 
 
+def test_maps_of_fractions_are_no_pictures_and_take_no_picture_s_place(
+    tmp_path, folder, weights
+):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a.png", "a.depth.png"):
+        (source / name).write_bytes((folder / "a.png").read_bytes())
+    output = tmp_path / "out"
+    words = [weights["depth"], str(source), "-o", str(output), "--maps"]
+    assert predict.main(words) == 0
+    assert {p.name for p in output.iterdir()} == {
+        "a.png",
+        "a.depth.npy",
+        "a.depth.png",
+        "a.depth.depth.npy",
+    }
+
+
 def test_what_has_no_such_map_or_range_is_told_before_anything_is_written(
     tmp_path, folder, weights, tiny_weights
 ):
