@@ -1,9 +1,9 @@
 """FCRN on NYUv2: ResNet-50, up-projections and the reversed Huber loss.
 
 The loss is of metres, as the paper's; its threshold is a fifth of the largest error of
-each image, not of the batch, so that devices change nothing.  The paper trains on 12,000 frames of the raw
-video, from weights of ImageNet; this reads the 795 labelled images.  The schedule is
-ours, the paper's is not at hand.
+each image, not of the batch, so that devices change nothing.  The paper trains on
+12,000 frames of the raw video, from weights of ImageNet; this reads the 795 labelled
+images.  The schedule is ours, the paper's is not at hand.
 
 Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/fcrn_nyudv2.py --workdir DIR \

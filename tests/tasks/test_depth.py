@@ -175,6 +175,17 @@ def test_the_benchmark_s_window_is_all_that_the_network_is_shown():
     assert panel.shape[0] > 375
 
 
+def test_the_published_number_of_images_is_told_of_the_published_split_only(record):
+    task = depth.Depth(also=("make3d_C1",))
+    logs = np.log(np.where(record["depth"] > 0, record["depth"], 1))[..., None]
+    _, row = _scored(task, record, logs)
+    told = {}
+    for split in ("test", "test[:50]", "val", "train[90%:]"):
+        lines = task.tables([{**row, "source": f"x:{split}"}])["protocols"].lines
+        told[split] = [v for _, name, v, *_ in lines if name == "images_expected"]
+    assert told == {"test": [134], "test[:50]": [134], "val": [], "train[90%:]": []}
+
+
 def test_images_without_depth_are_counted_and_shown(record):
     task = depth.Depth()
     empty = {**record, "depth": np.zeros_like(record["depth"])}
