@@ -11,7 +11,8 @@ from jax import numpy as jnp
 from dpjax import config
 from dpjax.ops import jitter
 
-_STEP = 32  # pixels; sides are multiples, as the coarsest maps of most networks want
+_STEP = 16  # pixels; sides are multiples, so that 240 x 320 can be turned
+_SHORTEST = 32  # pixels, as the coarsest maps of most networks want
 _SAME_ASPECT = 0.03  # natural logarithm; nobody sees a picture squeezed by less
 
 
@@ -79,7 +80,7 @@ def size_for(
 
     Networks learn at one size, into which a portrait or a panorama would be squeezed.
     They see it with its own aspect instead, at about as many pixels: sides are
-    multiples of 32, and of those around the exact ones the pair of the nearest aspect.
+    multiples of 16, and of those around the exact ones the pair of the nearest aspect.
 
     Args:
         shape: height and width of the photograph, pixels.
@@ -96,9 +97,9 @@ def size_for(
     if abs(math.log(aspect * size[1] / size[0])) <= _SAME_ASPECT:
         return tuple(size)
     # A strip may be thinner than the least side; it must not become longer for that.
-    longest = max(pixels / _STEP, _STEP)
-    height = min(max(math.sqrt(pixels * aspect), _STEP), longest)
-    sides = (_around(side) for side in (height, max(pixels / height, _STEP)))
+    longest = max(pixels / _SHORTEST, _SHORTEST)
+    height = min(max(math.sqrt(pixels * aspect), _SHORTEST), longest)
+    sides = (_around(side) for side in (height, max(pixels / height, _SHORTEST)))
 
     def misses(pair: tuple[int, int]) -> tuple[float, float]:
         rows, columns = pair
@@ -109,6 +110,6 @@ def size_for(
 
 
 def _around(side: float) -> set[int]:
-    """The multiples of the step next to a side, none of them 0."""
+    """The multiples of the step next to a side, none too short."""
     steps = (math.floor(side / _STEP), math.ceil(side / _STEP))
-    return {_STEP * max(count, 1) for count in steps}
+    return {max(_STEP * count, _SHORTEST) for count in steps}
