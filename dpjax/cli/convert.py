@@ -19,6 +19,7 @@ import jax
 import numpy as np
 import tyro
 from flax import linen as nn
+from flax import traverse_util
 
 from dpjax import config, errors, tasks
 from dpjax.cli import experiments
@@ -43,6 +44,8 @@ from dpjax.weights import (
 )
 
 _DECODER = "*decoder/*"  # its statistics, too
+_LAST = "decoder/head/"  # the arrays of the last layer
+_LARGER_FOR_NEARER = "KexianHust/Structure-Guided-Ranking-Loss"
 # What depth networks give under the names of public code.
 _PUBLISHED = {
     "XPFly1989/FCRN": depth.Depth(loss="berhu", unit="metres", size=(228, 304)),
@@ -85,6 +88,9 @@ class Options:
         grey: the file is of a network that sees one grey channel, minus MEAN, divided
             by DEVIATION, for images in [0, 1]; ours gives its scores on grey images,
             and takes colours too. ImageNet's are often 0.449 0.226.
+        farther: the numbers of a network for relative depth are larger for what is
+            farther already. Those of the release of ReDWeb's authors are larger for
+            what is nearer, so that the last layer changes its sign without this.
         transposed: exchange height and width of the kernels, for networks trained with
             MATLAB's Caffe.
         half: store 16 bits a number.
@@ -100,6 +106,7 @@ class Options:
     grey: Annotated[
         tuple[float, float] | None, tyro.conf.arg(metavar="MEAN DEVIATION")
     ] = None
+    farther: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     transposed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     half: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
@@ -214,8 +221,16 @@ def _scorer(
     if options.grey is not None:
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
-    variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     count = {**zoo.list_options(options.model), **chosen}.get("num_classes")
+    is_nearer = layout == _LARGER_FOR_NEARER and count == 1
+    if is_nearer and not options.farther and not matching.is_skipped(f"{_LAST}kernel", skip):
+        variables = _negated(variables)
+        print(
+            f"note: {layout} learned disparity, larger for what is nearer; the signs of "
+            f"{_LAST} are changed, so that ours is larger for what is farther",
+            file=sys.stderr,
+        )
+    variables = matching.merge(variables, jax.device_get(fresh), skip=skip)
     if layout in _PUBLISHED and count == 1:
         return variables, _PUBLISHED[layout]
     if zoo.is_structured(module):
@@ -227,6 +242,13 @@ def _scorer(
         return variables, segmentation.Segmentation(upsampling=upsampling)
     side = zoo.published_side(options.model)
     return variables, classification.Classification(side=side)
+
+
+def _negated(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The same network, which gives the negative of its numbers."""
+    flat = traverse_util.flatten_dict(variables["params"], sep="/")
+    changed = {k: -v if k.startswith(_LAST) else v for k, v in flat.items()}
+    return {**variables, "params": traverse_util.unflatten_dict(changed, sep="/")}
 
 
 def _depth_task(module: nn.Module, count: int, options: Options) -> tasks.Task:

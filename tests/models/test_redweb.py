@@ -9,6 +9,8 @@ from flax import traverse_util
 from jax import numpy as jnp
 
 from dpjax import errors
+from dpjax.cli import convert
+from dpjax.inference import trained
 from dpjax.models import redweb, resnet, segmenter, zoo
 from dpjax.weights import layouts, renaming
 from tests import peers
@@ -249,6 +251,37 @@ def test_bins_start_from_the_weights_of_an_order():
     jax.tree.map(
         np.testing.assert_array_equal, dict(found["params"]["decoder"]), theirs
     )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("words", [(), ("--farther",)])
+def test_weights_of_the_release_are_turned_to_larger_for_farther(
+    tmp_path, words, capsys
+):
+    """They learned disparities, and our tasks read what is larger as farther."""
+    network, _ = _peer()
+    arrays = peers.arrays(network)
+    for kind in ("weight", "bias"):
+        name = f"decoder.outconv.adapt_conv.3.{kind}"
+        arrays[name] = arrays[name][:1]
+    np.savez(tmp_path / "release.npz", **arrays)
+    options = ("--option", "blocks=[1,1,1,1]", f"up_widths={list(WIDTHS)}")
+    options += ("rectifies_shortcut=true", "variant=v1.5")
+    output = str(tmp_path / "ours.safetensors")
+    convert.main(
+        ["redweb_resnet50", str(tmp_path / "release.npz"), "-o", output]
+        + [*options, *words]
+    )
+    assert ("larger for what is nearer" in capsys.readouterr().err) == (not words)
+    loaded = trained.load(output)
+    assert loaded.task.kind == "relative_depth"
+    size = (64, 96)
+    with jax.default_matmul_precision("highest"):
+        ours = jax.jit(loaded.module.apply, compiler_options=FAST)(
+            loaded.variables, _images(size)
+        )
+    sign = 1 if words else -1
+    assert peers.relative_error(ours, sign * _theirs(size)[..., :1]) < 1e-5
 
 
 def test_what_is_no_decoder_is_refused():
