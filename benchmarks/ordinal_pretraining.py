@@ -4,14 +4,14 @@
     python -m dpjax prepare stereo_folder --from PAIRS --name pairs --disparities 0 80
     python -m benchmarks.ordinal_pretraining
 
-With each seed a network learns relative depth, first of stereo pairs as the project
-matches them, then of the training rooms, whose metres it is not shown: by ranking
-points, or, as the control, by the loss that forgets scale and shift.  From both, and
-from scratch, the same network learns metric depth of 10, 30, 100 and all rooms with
-equal updates; "scratch, longer" has as many as pre-training and fine-tuning together.
-Which rooms is drawn by the seed.  Scored are rooms that nobody trained on.  Writes a
-record and the picture `results/ordinal_pretraining.png`; a run that was stopped goes
-on.
+With each seed `lwrefinenet-camvid`, which learned streets here from scratch, learns
+relative depth, first of stereo pairs as the project matches them, then of the training
+rooms, whose metres it is not shown: by ranking points, or, as the control, by the loss
+that forgets scale and shift.  From both, from those weights alone, and from scratch,
+the same network learns metric depth of 10, 30, 100 and all rooms, as bins, with equal
+updates; layers that have learned before learn slower.  Which rooms is drawn by the
+seed.  Scored are rooms that nobody trained on.  Writes a record and the picture
+`results/ordinal_pretraining.png`; a run that was stopped goes on.
 """
 
 import argparse
@@ -31,17 +31,19 @@ from dpjax.training import loop
 
 _NAME = "ordinal_pretraining"
 _ROOMS = "nyudv2_depth:train"
-_SIZE = (72, 96)
-_WIDTHS = {"width": 0.125, "up_widths": (64, 32)}
+_SIZE = (96, 128)
 _BATCH = 16
-_LR = 2e-3
+_LR = 1e-3
+_SLOWER = 0.1  # layers that have learned before, in what comes last
+_HEAD = "decoder/head/*"
+_STREETS = "lwrefinenet-camvid"
 _LOSSES = {  # of stereo, whose disparities have no ratios, and of rooms
     "ranking": ("rdis", "redweb"),
     "affine_invariant": ("affine_invariant", "affine_invariant"),
 }
 _KINDS = {
     "scratch": "from scratch",
-    "longer": "from scratch, longer",
+    "streets": "from weights of streets",
     "affine_invariant": "after scale-and-shift-invariant pre-training",
     "ranking": "after ranking",
 }
@@ -55,8 +57,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[10, 30, 100, 0])
     parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=list(_KINDS))
     parser.add_argument("--stereo-steps", type=int, default=100)
-    parser.add_argument("--order-steps", type=int, default=1200)
-    parser.add_argument("--metric-steps", type=int, default=250)
+    parser.add_argument("--order-steps", type=int, default=800)
+    parser.add_argument("--metric-steps", type=int, default=150)
     parser.add_argument("--stereo", default="stereo_folder/pairs:train")
     parser.add_argument(
         "--workdir", type=pathlib.Path, default=pathlib.Path("runs") / _NAME
@@ -84,19 +86,26 @@ def main() -> None:
 
 def _settings(options, orders):
     told = {k: v for k, v in vars(options).items() if k != "workdir"}
-    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, **_WIDTHS}
+    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, "slower": _SLOWER}
     return {**told, **fixed, "orders": orders}
 
 
 def _config(name: str, seed: int, steps: int) -> config.Experiment:
     """A config of `configs/depth`, of smaller images and `steps` updates."""
-    run = experiments.read_config(
-        str(measure.ROOT / "configs" / "depth" / f"redweb_small_{name}_nyudv2.py")
+    folder = measure.ROOT / "configs" / "depth"
+    run, other = (
+        experiments.read_config(str(folder / f"{file}.py"))
+        for file in (f"redweb_small_{name}_nyudv2", "refinenet_lw_nyudv2")
     )
+    classes = {"ranking": 1, "bins": 50}[name]
     return dataclasses.replace(
         run,
-        task=dataclasses.replace(run.task, size=_SIZE),
-        model=dataclasses.replace(run.model, options={**run.model.options, **_WIDTHS}),
+        task=dataclasses.replace(run.task, size=_SIZE, upsampling="half_pixel"),
+        model=dataclasses.replace(
+            other.model,
+            options={**other.model.options, "num_classes": classes},
+            compute_dtype="float32",
+        ),
         data=dataclasses.replace(run.data, crop=_SIZE, batch_size=_BATCH),
         # A mean over 500 updates would be of the start.
         optim=dataclasses.replace(
@@ -120,7 +129,8 @@ def _pretrained(options, kind, seed) -> dict[str, Any]:
         train=(f"{options.stereo}[:-1]",),
         evaluate=(f"{options.stereo}[-1:]",),
     )
-    loop.train(dataclasses.replace(run, task=task, data=data), stereo)
+    first = dataclasses.replace(run, task=task, data=data, **_starting(_STREETS))
+    loop.train(first, stereo)
     run = _config("ranking", seed, options.order_steps)
     run = dataclasses.replace(
         run,
@@ -133,19 +143,18 @@ def _pretrained(options, kind, seed) -> dict[str, Any]:
 
 
 def _metric(options, kind, seed, count, total) -> config.Experiment:
-    steps = options.metric_steps
-    if kind == "longer":
-        steps += options.stereo_steps + options.order_steps
-    run = _config("bins", seed, steps)
+    run = _config("bins", seed, options.metric_steps)
     rooms = (_ROOMS,)
     if count < total:
         # Neighbours show the same room: as far apart as drawing does, nested by count.
         drawn = np.random.default_rng(seed).permutation(total)[:count]
         rooms = tuple(f"{_ROOMS}[{n}:{n + 1}]" for n in sorted(drawn.tolist()))
     start = {}
-    if kind in _LOSSES:
+    if kind != "scratch":
         folder = options.workdir / f"order-{kind}-{seed}"
-        start = {"init_from": str(folder), "init_skip": ("decoder/head/*",)}
+        start = _starting(_STREETS if kind == "streets" else str(folder))
+        factors = {_HEAD: 1.0, "*": _SLOWER}
+        start["optim"] = dataclasses.replace(run.optim, lr_factors=factors)
     return dataclasses.replace(
         run,
         # Edges are not what this asks about, and take as long as all the rest.
@@ -153,6 +162,10 @@ def _metric(options, kind, seed, count, total) -> config.Experiment:
         data=dataclasses.replace(run.data, train=rooms),
         **start,
     )
+
+
+def _starting(weights: str) -> dict[str, Any]:
+    return {"init_from": weights, "init_skip": (_HEAD,)}
 
 
 def _means(rows):
