@@ -222,12 +222,13 @@ def _scorer(
         variables = grey_stems.spread(variables, module, *options.grey)
     store.check_matches(variables, module, advice=_advice, **told)
     count = {**zoo.list_options(options.model), **chosen}.get("num_classes")
-    is_nearer = layout == _LARGER_FOR_NEARER and count == 1
-    if is_nearer and not options.farther and not matching.is_skipped(f"{_LAST}kernel", skip):
+    is_whole = not matching.is_skipped(f"{_LAST}kernel", skip)
+    is_nearer = layout == _LARGER_FOR_NEARER and count == 1 and not options.farther
+    if is_nearer and is_whole:
         variables = _negated(variables)
         print(
-            f"note: {layout} learned disparity, larger for what is nearer; the signs of "
-            f"{_LAST} are changed, so that ours is larger for what is farther",
+            f"note: {layout} learned disparity, larger for what is nearer; the signs "
+            f"of {_LAST} are changed, so that ours is larger for what is farther",
             file=sys.stderr,
         )
     variables = matching.merge(variables, jax.device_get(fresh), skip=skip)

@@ -268,10 +268,8 @@ def test_weights_of_the_release_are_turned_to_larger_for_farther(
     options = ("--option", "blocks=[1,1,1,1]", f"up_widths={list(WIDTHS)}")
     options += ("rectifies_shortcut=true", "variant=v1.5")
     output = str(tmp_path / "ours.safetensors")
-    convert.main(
-        ["redweb_resnet50", str(tmp_path / "release.npz"), "-o", output]
-        + [*options, *words]
-    )
+    source = str(tmp_path / "release.npz")
+    convert.main(["redweb_resnet50", source, "-o", output, *options, *words])
     assert ("larger for what is nearer" in capsys.readouterr().err) == (not words)
     loaded = trained.load(output)
     assert loaded.task.kind == "relative_depth"
