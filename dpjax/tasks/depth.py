@@ -6,8 +6,6 @@ metres, or metres.  What is scored, and under which published rules, is for
 """
 
 import dataclasses
-import fnmatch
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -19,15 +17,21 @@ from jax import lax
 from dpjax import config, errors
 from dpjax.data import crop_window, depth_crop, depth_files, sources
 from dpjax.losses import depth as losses
-from dpjax.models import grid_crf, zoo
+from dpjax.models import grid_crf
 from dpjax.ops import enlarge
-from dpjax.tasks import answer, depth_protocols, photographs, pixel_networks, task
+from dpjax.tasks import (
+    answer,
+    depth_answers,
+    depth_protocols,
+    photographs,
+    pixel_networks,
+    task,
+)
 from dpjax.viz import depth_maps
 
 Loss = Literal["scale_invariant", "eigen_fergus", "berhu", "l1", "l2"]
 Unit = Literal["log_metres", "metres"]
 
-_STRENGTHS = "crf/beta"  # see `models.strengths`
 _PREDICTS = "all_pixels"  # the protocol of pictures that belong to no published set
 _LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
     "scale_invariant": losses.scale_invariant,
@@ -105,7 +109,7 @@ class Depth(task.Task):
     def check(self, experiment: config.Experiment) -> None:
         super().check(experiment)
         self._check_model(experiment.model)
-        _check_strengths(experiment)
+        pixel_networks.check_strengths(experiment)
         if experiment.evaluation.ensemble:
             raise errors.UserError(
                 "The self-ensemble turns images upside down, which rooms and streets "
@@ -417,17 +421,7 @@ class Depth(task.Task):
         Raises:
             UserError: another option, or a range that does not rise from above 0.
         """
-        others = {name: value for name, value in options.items() if name != "range"}
-        ends = options.get("range")
-        if ends is not None and not (
-            len(ends) == 2 and 0 < ends[0] < ends[1] < math.inf
-        ):
-            raise errors.UserError(
-                "The range of the colours is a smaller and a larger number of metres, "
-                f"both above 0, got {' '.join(map(str, ends))}. Pass two such as "
-                "--range 0.5 8, or leave it out."
-            )
-        return super().enlargement(others)
+        return super().enlargement(depth_answers.other_options(options))
 
     def request(
         self,
@@ -458,21 +452,7 @@ class Depth(task.Task):
 
         def finish(outputs: list[Any]) -> answer.Shown:
             found = own.predicted(given, outputs[0])
-            depth = depth_protocols.resized(found.depth, size).astype(np.float32)
-            maps = {"depth": depth}
-            if found.deviation is not None:
-                spread = depth_protocols.resized(found.deviation, size)
-                maps["deviation"] = (depth * spread).astype(np.float32)
-            ends = options.get("range")
-            least, most = depth_maps.ends(depth) if ends is None else ends
-            scale = {"least": least, "most": most, "is_log": True}
-            colours = depth_maps.colours(depth, None, **scale)
-            return answer.Shown(
-                depth_maps.with_bar(colours, **scale),
-                maps,
-                units=dict.fromkeys(maps, "m"),
-                scale=(least, most),
-            )
+            return depth_answers.shown(found.depth, found.deviation, size, options)
 
         return [given], finish
 
@@ -494,21 +474,6 @@ class Depth(task.Task):
 
     def _names(self, protocol: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys((protocol, *self.also)))
-
-
-def _check_strengths(experiment: config.Experiment) -> None:
-    """Refuses a CRF whose strengths could fall below 0, where it is none."""
-    model, patterns = experiment.model, experiment.optim.nonnegative
-    options = {**zoo.list_options(model.name), **model.options}
-    has_crf = options.get("crf", "none") != "none"
-    if not has_crf or options.get("pairwise") != "projected":
-        return
-    if not any(fnmatch.fnmatch(_STRENGTHS, pattern) for pattern in patterns):
-        raise errors.UserError(
-            'The CRF has pairwise="projected", so an update has to keep its strengths '
-            f"at 0 or above: --optim.nonnegative {_STRENGTHS}. Or choose "
-            "--model.options.pairwise softplus."
-        )
 
 
 def _truth(record: task.Example) -> np.ndarray:

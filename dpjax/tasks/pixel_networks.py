@@ -1,7 +1,11 @@
 """Which networks give each pixel the numbers that a task wants."""
 
+import fnmatch
+
 from dpjax import config, errors
 from dpjax.models import zoo
+
+_STRENGTHS = "crf/beta"  # see `models.strengths`
 
 
 def check(model: config.Model, count: int, *, task: str, meaning: str) -> None:
@@ -48,4 +52,26 @@ def check_crf(model: config.Model, known: tuple[str, ...], *, because: str) -> N
         raise errors.UserError(
             f"{because.format(repr(crf))} Choose one of {', '.join(known)} for "
             "--model.options.crf."
+        )
+
+
+def check_strengths(experiment: config.Experiment) -> None:
+    """Raises if an update could take the strengths of a CRF below 0, where it is none.
+
+    Args:
+        experiment: the run.
+
+    Raises:
+        UserError: strengths that neither the CRF nor the optimiser keeps at 0 or above.
+    """
+    model, patterns = experiment.model, experiment.optim.nonnegative
+    options = {**zoo.list_options(model.name), **model.options}
+    has_crf = options.get("crf", "none") != "none"
+    if not has_crf or options.get("pairwise") != "projected":
+        return
+    if not any(fnmatch.fnmatch(_STRENGTHS, pattern) for pattern in patterns):
+        raise errors.UserError(
+            'The CRF has pairwise="projected", so an update has to keep its strengths '
+            f"at 0 or above: --optim.nonnegative {_STRENGTHS}. Or choose "
+            "--model.options.pairwise softplus."
         )
