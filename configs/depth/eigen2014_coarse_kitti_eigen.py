@@ -7,6 +7,7 @@ Run:     python -m dpjax prepare kitti_eigen --from COPY
          python train.py configs/depth/eigen2014_coarse_kitti_eigen.py --workdir COARSE
          python train.py configs/depth/eigen2014_kitti_eigen.py --workdir DIR \
              --init-from COARSE --init-skip "decoder/fine*" "decoder/head/*"
+Expect:  not trained here
 Source:  Eigen, Puhrsch & Fergus, NIPS 2014; Geiger et al., IJRR 2013
 """
 

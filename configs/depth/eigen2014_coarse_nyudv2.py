@@ -8,6 +8,7 @@ Run:     python -m dpjax prepare nyudv2_depth --from COPY
          python train.py configs/depth/eigen2014_coarse_nyudv2.py --workdir COARSE
          python train.py configs/depth/eigen2014_nyudv2.py --workdir DIR \
              --init-from COARSE --init-skip "decoder/fine*" "decoder/head/*"
+Expect:  not trained here
 Source:  Eigen, Puhrsch & Fergus, NIPS 2014
 """
 

@@ -5,6 +5,7 @@ million samples of raw video; this has 320,000 of the 795 labelled images.
 
 Run:     python train.py configs/depth/eigen2014_nyudv2.py --workdir DIR \
              --init-from RUN_OF_COARSE --init-skip "decoder/fine*" "decoder/head/*"
+Expect:  not trained here
 Source:  Eigen, Puhrsch & Fergus, NIPS 2014
 """
 

@@ -7,6 +7,7 @@ Run:     python train.py configs/depth/eigen_fergus2015_alexnet_nyudv2.py \
          python train.py configs/depth/eigen_fergus2015_alexnet_nyudv2.py \
              --workdir DIR \
              --init-from TWO --init-skip "decoder/scale3*" "decoder/head/*"
+Expect:  not trained here; with VGG the paper has rel 0.158, rms 0.641
 Source:  Eigen & Fergus, ICCV 2015
 """
 

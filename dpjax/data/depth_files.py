@@ -212,12 +212,12 @@ def fault(
     median = float(np.median(known))
     if nearest_m <= median <= farthest_m:
         return None
-    declared = ("millimetres", "metres")
+    finer, coarser = "millimetres or centimetres", "metres"
     if median < nearest_m:
-        declared = declared[::-1]
+        finer, coarser = coarser, finer
     return (
-        f"a median depth of {median:.4g} m, as {declared[0]} have that were declared "
-        f"as {declared[1]}",
+        f"a median depth of {median:.4g} m, as {finer} have that were declared "
+        f"as {coarser}",
         "Correct the unit; if the scene is that far or near, depth.json of an "
         'rgbd_folder says so with "max_m" or "min_m".',
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
+import numpy as np
 from flax import linen as nn
 
 from dpjax import errors
@@ -56,7 +57,7 @@ def learned(
 
 
 def check_learned(module: nn.Module, variables: Mapping[str, Any], name: str) -> None:
-    """Refuses weights of a network whose CRF is none, as compiled code cannot.
+    """Refuses weights of a network whose Gaussian CRF is none, as compiled code cannot.
 
     Args:
         module: the network.
@@ -64,9 +65,17 @@ def check_learned(module: nn.Module, variables: Mapping[str, Any], name: str) ->
         name: of the weights, for messages.
 
     Raises:
-        UserError: a strength below 0 that stays as it is, or one that is not finite.
+        UserError: a strength below 0 that stays as it is, or a number of the CRF that
+            is not finite.
     """
-    beta = variables["params"].get(_SCOPE, {}).get(_NAME)
+    learned = variables["params"].get(_SCOPE, {})
+    for path, values in learned.items():
+        if not np.isfinite(values).all():
+            raise errors.UserError(
+                f"{_SCOPE}/{path} of {name} is not finite, so that nothing could be "
+                "computed with it. Take other weights."
+            )
+    beta = learned.get(_NAME)
     if beta is None or getattr(module, "pairwise", "softplus") == "softplus":
         return
     try:

@@ -27,6 +27,9 @@ Rows = Mapping[str, np.ndarray]
 
 _NYU_SIZE = (480, 640)
 _NYU_CROP = (slice(45, 471), slice(41, 601))  # Eigen et al., NIPS 2014
+# TFDS calls the 654 images for testing its validation split.
+_NYU = ("nyudv2_depth:test", "nyu_depth_v2:validation")
+_MAKE3D = ("make3d:test",)
 _MAKE3D_SIZE = (460, 345)
 KB_SIZE = (352, 1216)  # rows and columns of KITTI's depth benchmark
 # First and last row and column as shares of the size; Godard et al., CVPR 2017, their
@@ -52,7 +55,8 @@ class Protocol:
         clamp: smallest and largest depth that a prediction may have, metres; None
             leaves predictions as they are, which must then be positive.
         crop: the part of the image that counts; see `window`.
-        images: how many the published test set has; None if it is no published one.
+        images: how many the published test set has; 0 if it is no published one.
+        published: the sources that are that set.
         size: height and width that the truth is brought to first, by its nearest
             pixels; none keeps its own.
     """
@@ -61,7 +65,8 @@ class Protocol:
     most: float
     clamp: tuple[float, float] | None
     crop: Crop
-    images: int | None
+    images: int
+    published: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
 
     def brought(self, truth: np.ndarray) -> np.ndarray:
@@ -182,22 +187,24 @@ def _kitti() -> dict[str, Protocol]:
         for cap, least in ((80, 1e-3), (50, 1.0)):
             for crop in ("garg", "eigen", "kb"):
                 name = f"kitti_eigen_{truth}_{cap}_{crop}"
-                found[name] = Protocol(least, cap, (least, cap), crop, images)
+                found[name] = Protocol(
+                    least, cap, (least, cap), crop, images, ("kitti_eigen:test",)
+                )
     return found
 
 
 PROTOCOLS = {
-    "nyu_eigen": Protocol(1e-3, 10, (1e-3, 10), "nyu", 654),
+    "nyu_eigen": Protocol(1e-3, 10, (1e-3, 10), "nyu", 654, _NYU),
     # Laina et al., 3DV 2016: filled depth, all pixels, nothing clamped.
-    "nyu_full": Protocol(0, np.inf, None, "none", 654),
+    "nyu_full": Protocol(0, np.inf, None, "none", 654, _NYU),
     **_kitti(),
     # Liu et al., CVPR 2015: C1 leaves out what the scanner saw beyond 70 metres, C2 is
     # the whole image; the scanner reaches 81.  Its 55 x 305 rays are brought to the
     # size of Laina et al.
-    "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134, _MAKE3D_SIZE),
-    "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134, _MAKE3D_SIZE),
+    "make3d_C1": Protocol(0, 70, (1e-3, 70), "none", 134, _MAKE3D, _MAKE3D_SIZE),
+    "make3d_C2": Protocol(0, np.inf, (1e-3, 80), "none", 134, _MAKE3D, _MAKE3D_SIZE),
     # For pictures of no published set.
-    "all_pixels": Protocol(0, np.inf, None, "none", None),
+    "all_pixels": Protocol(0, np.inf, None, "none", 0),
 }
 
 
@@ -359,13 +366,13 @@ def residuals(
 
 
 def summary(
-    images: Sequence[Mapping[str, Rows]], *, is_published: bool = True
+    images: Sequence[Mapping[str, Rows]], *, source: str = ""
 ) -> dict[str, dict[str, float]]:
     """Returns the scores of a set under every protocol.
 
     Args:
         images: what `rows` returned for each of them, for the same protocols.
-        is_published: whether they are of the split that the protocols were made for.
+        source: where they are from, as in "nyudv2_depth:test[:50]".
 
     Returns:
         By protocol, what `summary` of each metric returns, and "images_expected", the
@@ -377,7 +384,7 @@ def summary(
     return {
         name: {
             **_of_each(images, name, lambda metric, found: metric.summary(found)),
-            **_expected(PROTOCOLS[name].images if is_published else None),
+            **_expected(PROTOCOLS[name], source),
         }
         for name in images[0]
     }
@@ -442,8 +449,10 @@ def _logs(told, truth, counts) -> list[np.ndarray]:
     return [np.log(np.where(counts, x, 1.0)) for x in (told, truth)]
 
 
-def _expected(images: int | None) -> dict[str, int]:
-    return {} if images is None else {"images_expected": images}
+def _expected(protocol: Protocol, source: str) -> dict[str, int]:
+    """The size of the published test set, for what is of it."""
+    is_published = source.partition("[")[0].partition("-")[0] in protocol.published
+    return {"images_expected": protocol.images} if is_published else {}
 
 
 def _of_each(images, name, function) -> dict:

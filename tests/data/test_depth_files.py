@@ -136,7 +136,7 @@ FAULTS = [
     ([[1, -2.0, -3.0]], "2 pixels of negative depth"),
     ([[0, 0, np.nan]], "no pixel that was measured"),
     ([[2, 2, 0]], "the same depth, 2 m, in all 2 measured pixels"),
-    ([[1500, 2400, 0]], "a median depth of 1950 m, as millimetres have that were decl"),
+    ([[1500, 2400, 0]], "a median depth of 1950 m, as millimetres or cent"),
     ([[0.002, 0.003, 0]], "a median depth of 0.0025 m, as metres have that were decl"),
 ]
 

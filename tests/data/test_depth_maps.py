@@ -423,7 +423,7 @@ def spoil(root, what):
         return r"depth/1\.npy has a median depth of 0\.002\d+ m, as metres have"
     if what == "far":
         np.save(depth / "1.npy", stored * 400)
-        return r"depth/1\.npy has a median depth of 3\d\d.* m, as millimetres have"
+        return r"depth/1\.npy has a median depth of 3\d\d.* m, as millimetres or"
     stored[2, 3:5] = values
     np.save(depth / "1.npy", stored)
     return rf"depth/1\.npy has 2 pixels of {what} depth"

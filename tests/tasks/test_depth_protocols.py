@@ -287,7 +287,7 @@ def test_a_set_is_summarised_under_every_protocol():
                 prediction, truth, names, deviation=deviation, has_edges=True
             )
         )
-    scores = depth_protocols.summary(images)
+    scores = depth_protocols.summary(images, source="make3d:test")
     bounds = depth_protocols.intervals(images)
     assert list(scores) == list(bounds) == names
     for name in names:

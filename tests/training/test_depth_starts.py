@@ -326,3 +326,7 @@ def test_strengths_that_make_no_crf_are_refused_not_solved(tmp_path, beta, compl
     variables["params"]["crf"]["beta"] = np.array([1.0, -2.0, 0.0], np.float32)
     store.save(path, variables, {"name": "right", **card, "model": model})
     trained.load(path)
+    variables["params"]["crf"]["beta"][1] = np.inf
+    store.save(path, variables, {"name": "endless", **card, "model": model})
+    with pytest.raises(errors.UserError, match="crf/beta of endless is not finite"):
+        trained.load(path)

@@ -20,6 +20,7 @@ NOTES = "notes"
 INDEX = "index"
 UNITS = "units"
 CLASSES = "classes"
+_SKIP = "--skip-bad"
 
 
 def stopped(error: errors.DataError) -> errors.DataError:
@@ -31,7 +32,9 @@ def stopped(error: errors.DataError) -> errors.DataError:
     Returns:
         The same, for a user who has not passed --skip-bad.
     """
-    return errors.DataError(f"{error} To leave out files like it, pass --skip-bad.")
+    if _SKIP in str(error):
+        return error
+    return errors.DataError(f"{error} To leave out files like it, pass {_SKIP}.")
 
 
 def of_another_size(
