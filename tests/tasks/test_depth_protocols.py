@@ -304,7 +304,8 @@ def test_a_set_is_summarised_under_every_protocol():
         {n: {k: row.tolist() for k, row in kinds.items()} for n, kinds in image.items()}
         for image in images
     ]
-    assert depth_protocols.summary(json.loads(json.dumps(plain))) == scores
+    plain = json.loads(json.dumps(plain))
+    assert depth_protocols.summary(plain, source="make3d:test") == scores
 
 
 def test_wrong_requests_are_refused():
