@@ -304,7 +304,9 @@ def test_a_run_from_the_command_line_keeps_a_backbone_that_may_not_move(
     assert release.starting_variables(fresh, None) is None
 
 
-@pytest.mark.parametrize(("beta", "complaint"), [(-1e-3, "-0.001"), (np.nan, "not finite")])
+@pytest.mark.parametrize(
+    ("beta", "complaint"), [(-1e-3, "-0.001"), (np.nan, "not finite")]
+)
 def test_strengths_that_make_no_crf_are_refused_not_solved(tmp_path, beta, complaint):
     options = {**VGG, **TAIL, "extra_widths": ()}
     variables = peers.random_variables(zoo.create_module("dcnf_fcsp", **options))
