@@ -1,7 +1,7 @@
 """What knowing the order of depths is worth: metric depth from few labelled images.
 
     python -m dpjax prepare nyudv2_depth --from COPY
-    python -m dpjax prepare stereo_folder --from PAIRS --name pairs --disparities 0 80
+    python -m dpjax prepare stereo_folder --from PAIRS --name pairs
     python -m benchmarks.ordinal_pretraining
 
 With each seed `lwrefinenet-camvid`, which learned streets here from scratch, learns

@@ -53,8 +53,8 @@ class Options:
             centimetres, millimetres, 1/256 (KITTI), 1/5000 (TUM); depth.json beside
             them may say it, too.
         disparities: least and largest disparity of a stereo_folder or stereo_video,
-            pixels of views at most 960 wide, such as -64 64, which is the default at
-            that width; what lies behind the plane that the views converge on has
+            pixels of views at most 960 wide, such as -64 64; default: looked for in
+            each pair. What lies behind the plane that the views converge on has
             negative ones.
         grey: take stereo views without colour.
         layout: where the views of a stereo_video are: side-by-side or over-under, with

@@ -43,8 +43,8 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
 
         Args:
             config: the user's name for this folder.
-            disparities: least and largest one, pixels at the recorded width; None takes
-                1/15 of it to both sides.
+            disparities: least and largest one, pixels at the recorded width; None
+                looks for those of each pair.
             grey: whether views without colour are taken.
             beam_runner: of Apache Beam, whose workers match the frames; None matches
                 them here.

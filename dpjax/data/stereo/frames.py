@@ -18,11 +18,11 @@ import numpy as np
 
 from dpjax import errors
 from dpjax.data import image_files
-from dpjax.data.stereo import colours, letterbox, relative, swapped, vertical
+from dpjax.data.stereo import colours, letterbox, ranges, relative, swapped, vertical
 from dpjax.ops.stereo import matching
 
 THUMBNAIL = 320  # longest side of the pictures that rejections keep, pixels
-_REACH = 15  # disparities go up to one in so many of the width: 64 at 960 pixels
+_REACH = 15  # where no range is found: up to one in so many of the width
 _MATCHING = dataclasses.replace(matching.ABSOLUTE, fill="guided")
 _FLAT = 1.0  # standard deviation of a view without contrast, levels of 255
 _GREY = 2.0  # mean difference of channels of a view without colour, levels of 255
@@ -36,7 +36,7 @@ class Settings:
 
     Attributes:
         disparities: least and largest one, pixels of the width that is matched; None
-            takes 1/15 of it to both sides.
+            looks for those of each pair, see `ranges`.
         width: wider views are shrunk to it, pixels.
         rows: largest vertical offset that is removed.
         confident: least share of pixels whose disparity passes all checks.
@@ -70,17 +70,20 @@ class Settings:
                 f"{self.disparities[0]} {self.disparities[1]}."
             )
 
-    def range_at(self, width: int) -> tuple[int, int]:
-        """Returns the least and the largest disparity.
+    def range_of(self, left: np.ndarray, right: np.ndarray) -> tuple[int, int]:
+        """Returns the least and the largest disparity that a pair is matched with.
 
         Args:
-            width: of the views, pixels.
+            left: uint8 [h, w, 3].
+            right: likewise.
 
         Returns:
-            Both, included.
+            Both, included, pixels.
         """
-        reach = max(width // _REACH, 1)
-        return self.disparities or (-reach, reach)
+        if self.disparities is not None:
+            return self.disparities
+        reach = max(left.shape[1] // _REACH, 1)
+        return ranges.find(left, right, self.method) or (-reach, reach)
 
 
 class Pair(NamedTuple):
@@ -114,6 +117,7 @@ class Frame:
         bars: rows and columns that were cut off, black bars.
         confident: share of pixels that were not filled in.
         spread: distance of the percentiles, pixels.
+        disparities: least and largest one that was looked for, pixels.
     """
 
     name: str
@@ -124,6 +128,7 @@ class Frame:
     bars: tuple[int, int]
     confident: float
     spread: float
+    disparities: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +154,7 @@ class _Aligned(NamedTuple):
     right: np.ndarray
     rows: int
     bars: tuple[int, int]
+    disparities: tuple[int, int]
 
 
 def process(
@@ -159,14 +165,14 @@ def process(
     Args:
         pairs: of any sizes.
         settings: how they are matched.
-        batch: how many frames of one size are matched together; those that remain go
-            one by one, so that at most two programs are compiled for a size.
+        batch: how many frames of one size and range are matched together; those that
+            remain go one by one, so that at most two programs are compiled for them.
 
     Returns:
         A frame or a rejection for each, in order.
     """
     found: dict[int, Frame | Rejection] = {}
-    by_size: dict[tuple[int, ...], list[int]] = {}
+    alike: dict[tuple[int, ...], list[int]] = {}
     aligned: dict[int, _Aligned] = {}
     for i, pair in enumerate(pairs):
         prepared = _prepare(pair, settings)
@@ -174,8 +180,9 @@ def process(
             found[i] = prepared
         else:
             aligned[i] = prepared
-            by_size.setdefault(prepared.left.shape, []).append(i)
-    for places in by_size.values():
+            kind = (*prepared.left.shape, *prepared.disparities)
+            alike.setdefault(kind, []).append(i)
+    for places in alike.values():
         whole = len(places) - len(places) % batch
         groups = [places[k : k + batch] for k in range(0, whole, batch)]
         groups += [[place] for place in places[whole:]]
@@ -213,19 +220,20 @@ def _prepare(pair: Pair, settings: Settings) -> _Aligned | Rejection:
         )
     left, right = (_shrunk(window.of(x), settings.width) for x in (left, right))
     height, width = left.shape[:2]
-    low, high = settings.range_at(width)
+    right = colours.match_histogram(right, left)
+    low, high = settings.range_of(left, right)
     if height <= 2 * settings.rows or max(-low, high) >= width:
         return rejected(
             "too small", f"{height}x{width} pixels show no disparities of {low}..{high}"
         )
-    right = colours.match_histogram(right, left)
     rows = vertical.offset(left, right, low=low, high=high, reach=settings.rows)
     if settings.rows and abs(rows) == settings.rows:
         return rejected(
             "vertical offset",
             f"the views are {abs(rows)} rows apart, or more; rectify them",
         )
-    return _Aligned(pair, *vertical.aligned(left, right, rows), rows, bars)
+    views = vertical.aligned(left, right, rows)
+    return _Aligned(pair, *views, rows, bars, (low, high))
 
 
 def _rejection(pair: Pair, reason: str, message: str) -> Rejection:
@@ -251,7 +259,7 @@ def _shrunk(view: np.ndarray, most: int) -> np.ndarray:
 
 
 def _match(group: list[_Aligned], settings: Settings) -> list[Frame | Rejection]:
-    low, high = settings.range_at(group[0].left.shape[1])
+    low, high = group[0].disparities
     changed = dataclasses.replace(
         settings.method, min_disparity=low, disparities=high - low + 1
     )
@@ -270,7 +278,7 @@ def _finish(aligned, disparity, confidence, valid, settings):
     def rejected(reason, message):
         return _rejection(pair, reason, message)
 
-    first, last = settings.range_at(disparity.shape[1])
+    first, last = aligned.disparities
     share = float(valid.mean())
     if share < settings.confident or not valid.any():
         return rejected(
@@ -312,4 +320,5 @@ def _finish(aligned, disparity, confidence, valid, settings):
         bars=aligned.bars,
         confident=share,
         spread=high - low,
+        disparities=aligned.disparities,
     )

@@ -53,6 +53,7 @@ class Report:
                 "id": result.name,
                 "confident": round(result.confident, 4),
                 "spread_px": round(result.spread, 3),
+                "disparities": list(result.disparities),
                 "rows_offset": result.rows,
                 "black_bars": list(result.bars),
             }

@@ -113,7 +113,17 @@ def test_wide_views_are_shrunk_before_they_are_matched(scene):
     np.testing.assert_array_equal(found.image, scene[0][:56])
 
 
-def test_ranges_follow_the_width_and_have_to_rise():
-    assert frames.Settings().range_at(960) == (-64, 64)
+def test_ranges_that_were_asked_for_are_taken_and_have_to_rise(scene):
+    views = [view[:56] for view in scene[:2]]
+    assert SETTINGS.range_of(*views) == (-8, 8)
     with pytest.raises(errors.UserError, match="least to the largest"):
         frames.Settings(disparities=(5, 5))
+
+
+def test_without_a_range_that_of_each_pair_is_looked_for(scene, frame):
+    found = of_one(*(view[:56] for view in scene[:2]), disparities=None)
+    low, high = found.disparities
+    assert low <= stereo_scenes.BEHIND < stereo_scenes.BEFORE <= high
+    assert np.abs(found.disparity - frame.disparity).mean() < 0.05
+    blank = np.zeros((56, 96, 3), np.uint8)
+    assert frames.Settings().range_of(blank, blank) == (-6, 6)
