@@ -16,7 +16,7 @@ import numpy as np
 
 from dpjax.data.stereo import frames
 
-_FORMAT = 1  # of what is computed: one more whenever results change
+_FORMAT = 2  # of what is computed: one more whenever results change
 
 
 class Store:
@@ -54,7 +54,8 @@ class Store:
         values = json.loads(arrays.pop("values").tobytes())
         if "reason" in values:
             return frames.Rejection(**values, **arrays)
-        values["bars"] = tuple(values["bars"])
+        for name in ("bars", "disparities"):
+            values[name] = tuple(values[name])
         return frames.Frame(**values, **arrays)
 
     def put(self, pair: frames.Pair, result: frames.Frame | frames.Rejection) -> None:

@@ -13,7 +13,9 @@ def frame(i):
     disparity = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)
     confidence = np.full((20, 30), 200, np.uint8)
     confidence[:5] = 0
-    return frames.Frame(f"f{i}", image, disparity, confidence, 1, (2, 0), 0.75, 9.5)
+    told = {"rows": 1, "bars": (2, 0), "confident": 0.75, "spread": 9.5}
+    told["disparities"] = (-16, 48)
+    return frames.Frame(f"f{i}", image, disparity, confidence, **told)
 
 
 def rejection(i, reason, level=None):
@@ -37,6 +39,7 @@ def test_every_frame_is_counted_with_its_reason(tmp_path):
         "id": "f4",
         "confident": 0.75,
         "spread_px": 9.5,
+        "disparities": [-16, 48],
         "rows_offset": 1,
         "black_bars": [2, 0],
     }

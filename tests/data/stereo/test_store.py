@@ -19,7 +19,9 @@ def pair():
 def results(pair):
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(4, 5)).astype(np.float32), np.ones((4, 5), np.uint8)
-    yield frames.Frame("a/b", pair.left[:4, :5], *maps, 2, (1, 0), 0.75, 1 / 3)
+    told = {"rows": 2, "bars": (1, 0), "confident": 0.75, "spread": 1 / 3}
+    told["disparities"] = (-16, 48)
+    yield frames.Frame("a/b", pair.left[:4, :5], *maps, **told)
     yield frames.Rejection("a/b", "low spread", "a/b.png: é", pair.left)
     yield frames.Rejection("a/b", "low spread", "none")
 
