@@ -175,6 +175,13 @@ def check_overlap(loaded: trained.Trained, data: config.Data) -> dict | None:
             "not be checked.",
             file=sys.stderr,
         )
+    scaled = overlap.scaled_by(loaded.card, data)
+    if scaled and jax.process_index() == 0:
+        print(
+            f"note: the deviations of {loaded.name} were scaled by images of "
+            f"{', '.join(scaled)}; how well they fit the same images says little.",
+            file=sys.stderr,
+        )
     return found
 
 

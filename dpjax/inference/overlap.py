@@ -1,6 +1,7 @@
 """Whether weights are about to be scored on pictures that they were trained on."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from dpjax import config, errors
@@ -45,3 +46,19 @@ def check(
         "checked": checked,
         "unchecked": unchecked,
     }
+
+
+def scaled_by(card: Mapping[str, Any], data: config.Data) -> list[str]:
+    """Returns which sources belong to splits that deviations were scaled by.
+
+    Args:
+        card: of the weights.
+        data: `evaluate` names the sources.
+
+    Returns:
+        Their names; empty where `calibrate` was not used. Parts of a split that do not
+        meet are named as well: this knows names only.
+    """
+    scaled = card.get("calibration", {}).get("data", {})
+    splits = {name.partition("[")[0] for name in scaled}
+    return [name for name in data.evaluate if name.partition("[")[0] in splits]

@@ -10,6 +10,7 @@ import pytest
 
 from dpjax import config, errors
 from dpjax.cli import calibrate
+from dpjax.cli import evaluate as scoring
 from dpjax.data import preparation
 from dpjax.data.superpixels import front_end
 from dpjax.inference import calibration, evaluate, trained
@@ -119,6 +120,11 @@ def test_the_weights_differ_by_one_number_and_the_card_says_why(
         assert "68.3% after" in said or "68.4% after" in said
     loaded = trained.load(path)
     data = config.Data((), (TEST,), directory=str(folder / "records"))
+    scoring.check_overlap(loaded, data)
+    note = f"deviations of sure were scaled by images of {TEST};"
+    assert note in capsys.readouterr().err
+    scoring.check_overlap(trained.load(folder / "given.safetensors"), data)
+    assert "scaled" not in capsys.readouterr().err
     scores = evaluate.evaluate(
         loaded.task,
         loaded.module,
