@@ -49,7 +49,7 @@ def test_every_depth_task_keeps_the_aspect_of_photographs_only(
     task, photo, portrait, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # superpixels are kept there
-    assert seen_of(task, portrait) == {(128, 64)}
+    assert seen_of(task, portrait) == {(160, 80)}
     assert seen_of(task, photo[:150, :450]) == {(64, 192)}
     assert seen_of(task, photo[:240, :320]) == {SIZE}
     assert seen_of(task, portrait, image_size=SIZE) == {SIZE}
@@ -65,10 +65,10 @@ def test_a_network_of_any_size_sees_the_aspect_and_answers_at_the_photograph_s_s
     predict = predictor.Predictor(depth_weights.write(tmp_path / "any.safetensors"))
     found = predict(portrait).maps["depth"]
     assert found.shape == portrait.shape[:2]
-    exact = dataclasses.replace(predict.task, size=(128, 64))
-    given = crop_window.resize(portrait, (128, 64)).astype(np.float32) / 255
+    exact = dataclasses.replace(predict.task, size=(160, 80))
+    given = crop_window.resize(portrait, (160, 80)).astype(np.float32) / 255
     told = exact.predicted(given, next(iter(predict._engine.map([given]))))
-    shown = predict(crop_window.resize(portrait, (128, 64))).maps["depth"]
+    shown = predict(crop_window.resize(portrait, (160, 80))).maps["depth"]
     np.testing.assert_allclose(told.depth.mean(), shown.mean(), rtol=1e-3)
     np.testing.assert_allclose(found.mean(), shown.mean(), rtol=1e-2)
 
