@@ -1,4 +1,4 @@
-"""Weights of narrow depth networks that never learned, for tests of what uses them."""
+"""Weights of narrow networks that never learned, for depth above all, to be used."""
 
 from pathlib import Path
 
@@ -19,6 +19,15 @@ ONE_SIZE = config.Model(
         "widths": (4, 5, 6, 7, 8),
         "fc_width": 9,
         "fine_widths": (6, 5),
+    },
+)
+LABELS = config.Model(  # three classes
+    "refinenet_lw50",
+    {
+        "num_classes": 3,
+        "backbone": "wide_resnet_16",
+        "width": 1 / 16,
+        "path_widths": (4, 4, 4, 4),
     },
 )
 

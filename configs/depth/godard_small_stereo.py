@@ -5,8 +5,8 @@ Where scales.csv does not tell focal length times baseline, depth is in baseline
 
 Run:     python -m dpjax prepare stereo_pairs --from COPY --name small
          python train.py configs/depth/godard_small_stereo.py --workdir DIR
-Expect:  on six pairs of Middlebury's, in 8 minutes of two busy cores: rel 0.27, delta1
-         0.59 on two others (teddy, reindeer), whose depth is in baselines
+Expect:  on six pairs of Middlebury's: rel 0.27, delta1 0.59 on two others (teddy,
+         reindeer), one run with one seed; their depth is in baselines
 Source:  Godard, Mac Aodha & Brostow, CVPR 2017 (network at a quarter of its width)
 """
 

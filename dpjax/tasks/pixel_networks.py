@@ -1,4 +1,4 @@
-"""Which networks give each pixel the numbers that a task wants."""
+"""Which networks, and which CRFs on them, give the numbers that a task wants."""
 
 import fnmatch
 

@@ -17,15 +17,6 @@ SURE = config.Model(
     depth_weights.ONE_SIZE.name,
     {**depth_weights.ONE_SIZE.options, "crf": "grid_calibrated", "probes": 4},
 )
-LABELS = config.Model(
-    "refinenet_lw50",
-    {
-        "num_classes": 3,
-        "backbone": "wide_resnet_16",
-        "width": 1 / 16,
-        "path_widths": (4, 4, 4, 4),
-    },
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +44,11 @@ def weights(tmp_path_factory):
             )
         ),
         "labels": str(
-            write(root / "labels.safetensors", LABELS, segmentation.Segmentation())
+            write(
+                root / "labels.safetensors",
+                depth_weights.LABELS,
+                segmentation.Segmentation(),
+            )
         ),
     }
 

@@ -18,15 +18,6 @@ from dpjax.tasks import classification, relative_depth, segmentation
 from tests import depth_weights, film_files
 
 FRAMES = 9
-LABELS = config.Model(
-    "refinenet_lw50",
-    {
-        "num_classes": 3,
-        "backbone": "wide_resnet_16",
-        "width": 1 / 16,
-        "path_widths": (4, 4, 4, 4),
-    },
-)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +118,9 @@ def test_videos_are_restored_and_enlarged(tmp_path, frames, tiny_weights, capsys
 def test_labels_of_a_video_have_no_legend_which_would_change(tmp_path, film):
     weights = str(
         depth_weights.write(
-            tmp_path / "labels.safetensors", LABELS, segmentation.Segmentation()
+            tmp_path / "labels.safetensors",
+            depth_weights.LABELS,
+            segmentation.Segmentation(),
         )
     )
     assert predict.main([weights, str(film), "-o", str(tmp_path / "o.mp4")]) == 0
