@@ -7,7 +7,7 @@
 PYTHON ?= python3
 TESTS ?= tests
 # A file of tests stays in one process, whose fixtures are dear.
-PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile
+PYTEST_FLAGS ?= -n auto --maxprocesses 4 --dist loadfile --durations 40
 TPU_TESTS ?= tpu
 ENV := .venv
 RUN := $(ENV)/bin/python
