@@ -11,7 +11,7 @@ import json
 import pathlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -237,6 +237,26 @@ class Source(Sequence):
             for name, code in zip(part.ids, part.index.fingerprints, strict=True):
                 digest.update(name.encode() + b"\0" + code.tobytes())
         return digest.hexdigest()[:16]
+
+
+def samples(opened: Iterable[Source]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields a record of each split, to see what targets it has.
+
+    Args:
+        opened: sources, of one or several splits each.
+
+    Yields:
+        The split's name and its first record, unless it has none.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    for source in opened:
+        place = 0
+        for part in source.parts:
+            if len(part):
+                yield part.name, source[place]
+            place += len(part)
 
 
 def open_sources(

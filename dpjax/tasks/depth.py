@@ -110,11 +110,7 @@ class Depth(task.Task):
         super().check(experiment)
         self._check_model(experiment.model)
         pixel_networks.check_strengths(experiment)
-        if experiment.evaluation.ensemble:
-            raise errors.UserError(
-                "The self-ensemble turns images upside down, which rooms and streets "
-                "never are. Leave it out."
-            )
+        photographs.check_upright(experiment.evaluation)
         for name in self.also:
             if name not in self.protocols:
                 raise errors.unknown_name("depth protocol", name, self.protocols)
@@ -135,14 +131,7 @@ class Depth(task.Task):
                     and (v == "log_metres" or self.loss not in _OF_LOGARITHMS)
                 ),
             ),
-            (
-                "size",
-                self.size,
-                "height and width, or none",
-                lambda v: not v or (len(v) == 2 and min(v) >= 1),
-            ),
-            ("zooms", self.zooms, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
-            ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
+            *photographs.rules(self.size, self.zooms, self.jitter),
             ("limits", self.limits, "rising, above 0", lambda v: 0 < v[0] < v[1]),
         )
         config.check_rules(rules, "task.")
@@ -169,15 +158,12 @@ class Depth(task.Task):
         Raises:
             DataError: records without depth.
         """
-        for source in opened:
-            place = 0
-            for part in source.parts:
-                if len(part) and "depth" not in source[place]:
-                    raise errors.DataError(
-                        f"{part.name} has no depth. Prepare your own images and depth "
-                        "maps as rgbd_folder, or name another source."
-                    )
-                place += len(part)
+        for name, record in sources.samples(opened):
+            if "depth" not in record:
+                raise errors.DataError(
+                    f"{name} has no depth. Prepare your own images and depth maps as "
+                    "rgbd_folder, or name another source."
+                )
         return self
 
     def _check_model(self, model: config.Model) -> None:

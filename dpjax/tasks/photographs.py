@@ -8,12 +8,54 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from dpjax import config
+from dpjax import config, errors
 from dpjax.ops import jitter
 
 _STEP = 16  # pixels; sides are multiples, so that 240 x 320 can be turned
 _SHORTEST = 32  # pixels, as the coarsest maps of most networks want
 _SAME_ASPECT = 0.03  # natural logarithm; nobody sees a picture squeezed by less
+
+
+def check_upright(evaluation: config.Evaluation, advice: str = "Leave it out.") -> None:
+    """Raises if photographs were to be turned.
+
+    Args:
+        evaluation: of the run.
+        advice: what to do about it, a sentence.
+
+    Raises:
+        UserError: the self-ensemble, which turns and mirrors images in eight ways.
+    """
+    if evaluation.ensemble:
+        raise errors.UserError(
+            "The self-ensemble turns images upside down, which rooms and streets never "
+            f"are. {advice}"
+        )
+
+
+def rules(
+    size: Sequence[int], zooms: tuple[float, float], jitter: float
+) -> tuple[config.Rule, ...]:
+    """Returns what the fields of a task must be that say how photographs are shown.
+
+    Args:
+        size: height and width that they are brought to first, or none.
+        zooms: smallest and largest factor of a training image's size.
+        jitter: largest change of colours.
+
+    Returns:
+        For `config.check_rules`.
+    """
+    return (
+        (
+            "size",
+            size,
+            "height and width, or none",
+            lambda v: not v or (len(v) == 2 and min(v) >= 1),
+        ),
+        ("zooms", zooms, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
+        ("jitter", jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
+    )
 
 
 def batch_spec(

@@ -102,11 +102,7 @@ class RelativeDepth(task.Task):
             because="A relative depth has neither labels nor a scale, one of which the "
             "CRF {} joins.",
         )
-        if experiment.evaluation.ensemble:
-            raise errors.UserError(
-                "The self-ensemble turns images upside down, which rooms and streets "
-                "never are. Leave it out."
-            )
+        photographs.check_upright(experiment.evaluation)
         sloped = ("sgr", "affine_invariant")
         rules = (
             (
@@ -146,14 +142,7 @@ class RelativeDepth(task.Task):
                 "half_pixel or align_corners",
                 lambda v: v in ("half_pixel", "align_corners"),
             ),
-            (
-                "size",
-                self.size,
-                "height and width, or none",
-                lambda v: not v or (len(v) == 2 and min(v) >= 1),
-            ),
-            ("zooms", self.zooms, "rising, above 0", lambda v: 0 < v[0] <= v[1]),
-            ("jitter", self.jitter, "in [0, 1]", lambda v: 0 <= v <= 1),
+            *photographs.rules(self.size, self.zooms, self.jitter),
         )
         config.check_rules(rules, "task.")
 
@@ -163,19 +152,13 @@ class RelativeDepth(task.Task):
         Raises:
             DataError: records that know neither the target nor pairs of points.
         """
-        for source in opened:
-            place = 0
-            for part in source.parts:
-                if len(part):
-                    record = source[place]
-                    if self.target not in record and "points" not in record:
-                        raise errors.DataError(
-                            f"{part.name} has no {self.target} and no pairs of points. "
-                            "Name another source, or the target that it has: "
-                            "--task.target depth or disparity; evaluate.py takes a "
-                            "config that has it, with --weights."
-                        )
-                place += len(part)
+        for name, record in sources.samples(opened):
+            if self.target not in record and "points" not in record:
+                raise errors.DataError(
+                    f"{name} has no {self.target} and no pairs of points. Name another "
+                    "source, or the target that it has: --task.target depth or "
+                    "disparity; evaluate.py takes a config that has it, with --weights."
+                )
         return self
 
     def batch_spec(

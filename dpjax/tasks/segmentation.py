@@ -84,12 +84,10 @@ class Segmentation(class_names.NamingTask):
             )
         count = {**zoo.list_options(model.name), **model.options}["num_classes"]
         self.check_count(count)
-        if experiment.evaluation.ensemble:
-            raise errors.UserError(
-                "The self-ensemble turns images upside down, which streets and rooms "
-                'never are. Leave it out; the protocol "scales" averages mirrored '
-                "views of six sizes."
-            )
+        photographs.check_upright(
+            experiment.evaluation,
+            'Leave it out; the protocol "scales" averages mirrored views of six sizes.',
+        )
         weights = self.class_weights
         rules = (
             ("scales", self.scales, "rising, above 0", lambda v: 0 < v[0] <= v[1]),

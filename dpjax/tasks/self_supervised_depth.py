@@ -70,11 +70,9 @@ class SelfSupervisedDepth(depth.Depth):
         for name in self.also:
             if name not in self.protocols:
                 raise errors.unknown_name("depth protocol", name, self.protocols)
-        if experiment.evaluation.ensemble:
-            raise errors.UserError(
-                "The self-ensemble turns images upside down, which rooms and streets "
-                "never are. Choose --task.flip-average instead."
-            )
+        photographs.check_upright(
+            experiment.evaluation, "Choose --task.flip-average instead."
+        )
         self._check_model(experiment.model)
         crop = tuple(experiment.data.crop)
         rules = (
@@ -105,15 +103,12 @@ class SelfSupervisedDepth(depth.Depth):
         Raises:
             DataError: records with neither a right view nor depth.
         """
-        for source in opened:
-            place = 0
-            for part in source.parts:
-                if len(part) and not {"right", "depth"} & source[place].keys():
-                    raise errors.DataError(
-                        f"{part.name} has neither right views nor depth. Prepare "
-                        "stereo pairs as stereo_pairs, or name another source."
-                    )
-                place += len(part)
+        for name, record in sources.samples(opened):
+            if not {"right", "depth"} & record.keys():
+                raise errors.DataError(
+                    f"{name} has neither right views nor depth. Prepare stereo pairs "
+                    "as stereo_pairs, or name another source."
+                )
         return self
 
     def _check_model(self, model: config.Model) -> None:
