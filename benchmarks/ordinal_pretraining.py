@@ -9,13 +9,17 @@ relative depth, first of stereo pairs as the project matches them, then of the t
 rooms, whose metres it is not shown: by ranking points, or, as the control, by the loss
 that forgets scale and shift.  From both, from those weights alone, and from scratch,
 the same network learns metric depth of 10, 30, 100 and all rooms, as bins, with equal
-updates; layers that have learned before learn slower.  Which rooms is drawn by the
-seed.  Scored are rooms that nobody trained on.  Writes a record and the picture
-`results/ordinal_pretraining.png`; a run that was stopped goes on.
+updates.  Which rooms is drawn by the seed.  Scored are rooms that nobody trained on.
+Writes a record and the picture `results/ordinal_pretraining.png`; a run that was
+stopped goes on.
+
+How fast layers learn that have learned before was chosen for each start by `--rates`,
+on training rooms that are not among the labelled ones, with the first seed.
 """
 
 import argparse
 import dataclasses
+import itertools
 import math
 import pathlib
 from typing import Any
@@ -34,7 +38,9 @@ _ROOMS = "nyudv2_depth:train"
 _SIZE = (96, 128)
 _BATCH = 16
 _LR = 1e-3
-_SLOWER = 0.1  # layers that have learned before, in what comes last
+# What the learning rate of layers is multiplied by that have learned before.
+_RATES = {"scratch": 1.0, "streets": 1.0, "affine_invariant": 1.0, "ranking": 0.1}
+_CHOSEN_ON = 580  # training rooms from here on, but for labelled ones
 _HEAD = "decoder/head/*"
 _STREETS = "lwrefinenet-camvid"
 _LOSSES = {  # of stereo, whose disparities have no ratios, and of rooms
@@ -47,7 +53,7 @@ _KINDS = {
     "affine_invariant": "after scale-and-shift-invariant pre-training",
     "ranking": "after ranking",
 }
-_SHOWN = ("rel_pooled", "rms_pooled", "delta1_pooled")
+_SHOWN = ("rel_pooled", "rms_pooled", "delta1_pooled", "silog_image")
 
 
 def main() -> None:
@@ -60,23 +66,27 @@ def main() -> None:
     parser.add_argument("--order-steps", type=int, default=800)
     parser.add_argument("--metric-steps", type=int, default=150)
     parser.add_argument("--stereo", default="stereo_folder/pairs:train")
+    parser.add_argument("--rates", type=float, nargs="*", help="try these instead")
     parser.add_argument(
         "--workdir", type=pathlib.Path, default=pathlib.Path("runs") / _NAME
     )
     options = parser.parse_args()
     startup.open_backend(_BATCH)
     total = len(sources.open_sources([_ROOMS], role="train"))
+    options.images = [count or total for count in options.images]
+    if options.rates:
+        _try(options, total)
+        return
     orders, rows = [], []
     for seed in options.seeds:
         for kind in filter(_LOSSES.get, options.kinds):
             orders.append(_pretrained(options, kind, seed))
         for count in options.images:
             for kind in options.kinds:
-                run = _metric(options, kind, seed, count or total, total)
-                folder = options.workdir / f"{kind}-{count or total}-{seed}"
-                loop.train(run, folder)
-                told = {"start": kind, "labelled": count or total, "seed": seed}
-                rows += depth_scores.of(run, trained.load(folder), told)
+                drawn = _drawn(seed, count, total)
+                run, loaded = _metric(options, kind, seed, drawn, _RATES[kind])
+                told = {"start": kind, "labelled": count, "seed": seed}
+                rows += depth_scores.of(run, loaded, told)
                 measure.record(_NAME, _settings(options, orders), rows)
     print(measure.table(_means(rows)))
     path = measure.ROOT / "results" / f"{_NAME}.png"
@@ -84,10 +94,38 @@ def main() -> None:
     print(f"written to {path.relative_to(measure.ROOT)}")
 
 
+def _try(options, total) -> None:
+    """Trains with each rate, and scores rooms whose metres are not learned from."""
+    seed, rows = options.seeds[0], []
+    kinds = [kind for kind in options.kinds if kind != "scratch"]
+    for kind in filter(_LOSSES.get, kinds):
+        _pretrained(options, kind, seed)
+    for rate, count, kind in itertools.product(options.rates, options.images, kinds):
+        drawn = _drawn(seed, count, total)
+        run, loaded = _metric(options, kind, seed, drawn, rate)
+        others = [n for n in range(_CHOSEN_ON, total) if n not in drawn]
+        data = dataclasses.replace(run.data, evaluate=_one_by_one(others))
+        told = {"start": kind, "labelled": count, "rate": rate}
+        rows += depth_scores.of(dataclasses.replace(run, data=data), loaded, told)
+        measure.record(f"{_NAME}_rates", _settings(options, []), rows)
+
+
 def _settings(options, orders):
     told = {k: v for k, v in vars(options).items() if k != "workdir"}
-    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, "slower": _SLOWER}
+    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, "factors": _RATES}
     return {**told, **fixed, "orders": orders}
+
+
+def _drawn(seed: int, count: int, total: int) -> list[int]:
+    """The labelled rooms, nested by count.
+
+    Neighbours show the same room: they are as far apart as drawing makes them.
+    """
+    return sorted(np.random.default_rng(seed).permutation(total)[:count].tolist())
+
+
+def _one_by_one(places: list[int]) -> tuple[str, ...]:
+    return tuple(f"{_ROOMS}[{n}:{n + 1}]" for n in places)
 
 
 def _config(name: str, seed: int, steps: int) -> config.Experiment:
@@ -142,26 +180,27 @@ def _pretrained(options, kind, seed) -> dict[str, Any]:
     return {"loss": kind, "seed": seed, run.task.best: ended.score}
 
 
-def _metric(options, kind, seed, count, total) -> config.Experiment:
+def _metric(options, kind, seed, drawn, rate):
+    """Trains metric depth of the drawn rooms, and returns the run and its weights."""
     run = _config("bins", seed, options.metric_steps)
-    rooms = (_ROOMS,)
-    if count < total:
-        # Neighbours show the same room: as far apart as drawing does, nested by count.
-        drawn = np.random.default_rng(seed).permutation(total)[:count]
-        rooms = tuple(f"{_ROOMS}[{n}:{n + 1}]" for n in sorted(drawn.tolist()))
+    total = len(sources.open_sources([_ROOMS], role="train"))
+    rooms = _one_by_one(drawn) if len(drawn) < total else (_ROOMS,)
     start = {}
     if kind != "scratch":
         folder = options.workdir / f"order-{kind}-{seed}"
         start = _starting(_STREETS if kind == "streets" else str(folder))
-        factors = {_HEAD: 1.0, "*": _SLOWER}
+        factors = {_HEAD: 1.0, "*": rate}
         start["optim"] = dataclasses.replace(run.optim, lr_factors=factors)
-    return dataclasses.replace(
+    run = dataclasses.replace(
         run,
         # Edges are not what this asks about, and take as long as all the rest.
         task=dataclasses.replace(run.task, has_edges=False),
         data=dataclasses.replace(run.data, train=rooms),
         **start,
     )
+    folder = options.workdir / f"{kind}-{len(drawn)}-{seed}-{rate}"
+    loop.train(run, folder)
+    return run, trained.load(folder)
 
 
 def _starting(weights: str) -> dict[str, Any]:
@@ -196,7 +235,7 @@ def _draw(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
 
     protocol = rows[0]["protocol"]
     counts = sorted({row["labelled"] for row in rows})
-    page = figure.Figure(figsize=(11, 3.6), layout="constrained")
+    page = figure.Figure(figsize=(14, 3.6), layout="constrained")
     for axis, name in zip(page.subplots(1, len(_SHOWN)), _SHOWN, strict=True):
         for place, (kind, label) in enumerate(_KINDS.items()):
             same = [(n, _same(rows, protocol, n, kind)) for n in counts]
