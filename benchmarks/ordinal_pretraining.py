@@ -103,8 +103,7 @@ def _try(options, total) -> None:
     for rate, count, kind in itertools.product(options.rates, options.images, kinds):
         drawn = _drawn(seed, count, total)
         run, loaded = _metric(options, kind, seed, drawn, rate)
-        others = [n for n in range(_CHOSEN_ON, total) if n not in drawn]
-        data = dataclasses.replace(run.data, evaluate=_one_by_one(others))
+        data = dataclasses.replace(run.data, evaluate=(_others(drawn),))
         told = {"start": kind, "labelled": count, "rate": rate}
         rows += depth_scores.of(dataclasses.replace(run, data=data), loaded, told)
         measure.record(f"{_NAME}_rates", _settings(options, []), rows)
@@ -126,6 +125,13 @@ def _drawn(seed: int, count: int, total: int) -> list[int]:
 
 def _one_by_one(places: list[int]) -> tuple[str, ...]:
     return tuple(f"{_ROOMS}[{n}:{n + 1}]" for n in places)
+
+
+def _others(drawn: list[int]) -> str:
+    """The last training rooms without those that are labelled."""
+    names = sources.open_sources([_ROOMS], role="train").ids()
+    without = ",".join(names[n] for n in drawn if n >= _CHOSEN_ON)
+    return f"{_ROOMS}[{_CHOSEN_ON}:]" + (f"-{without}" if without else "")
 
 
 def _config(name: str, seed: int, steps: int) -> config.Experiment:
