@@ -2,16 +2,15 @@
 
     DPJAX_DATA=FOLDER python -m benchmarks.relative_from_stereo
 
-Pairs become records as `prepare stereo_folder` makes them; the pair that ships with
-scikit-image, and those of FOLDER/stereo if there is one.  Scored is WHDR, how often two
-points that truth has in an order come in the other one, of points drawn from truth: all
-of them, and those whose disparity passed the checks.  "rows" is what knowing nothing
-but that lower is nearer would get.
+Pairs become records as `prepare stereo_folder` makes them, with its defaults; the pair
+that ships with scikit-image, and those of FOLDER/stereo if there is one.  Scored is
+WHDR, how often two points that truth has in an order come in the other one, of points
+drawn from truth: all of them, and those whose disparity passed the checks.  "rows" is
+what knowing nothing but that lower is nearer would get.
 """
 
 import argparse
 import csv
-import dataclasses
 import os
 import statistics
 from collections.abc import Iterator
@@ -25,8 +24,6 @@ from dpjax.cli import startup
 from dpjax.data.stereo import frames, letterbox, vertical
 from dpjax.tasks import ordinal_protocols
 
-_MARGIN = 8  # pixels of disparity beyond what the truth has
-
 
 def main() -> None:
     """Measures, prints a table and writes a record."""
@@ -37,7 +34,7 @@ def main() -> None:
     pairs = (p for p in _pairs() if not options.names or p[0].name in options.names)
     rows = [_row(*pair) for pair in pairs]
     used = [row for row in rows if "whdr" in row]
-    scores = [name for name in used[0] if name not in ("pair", "left out")]
+    scores = [name for name in used[0] if name not in ("pair", "from", "to")]
     means = {name: statistics.mean(row[name] for row in used) for name in scores}
     rows.append({"pair": f"mean of {len(used)}", **means})
     measure.record("relative_from_stereo", vars(options), rows)
@@ -74,16 +71,11 @@ def _read(folder: Path, row: dict[str, str]) -> tuple[frames.Pair, np.ndarray]:
 
 
 def _row(pair: frames.Pair, truth: np.ndarray) -> dict[str, Any]:
-    settings = frames.Settings(
-        disparities=(0, int(np.ceil(truth.max())) + _MARGIN), width=pair.left.shape[1]
-    )
-    # What was not matched is filled and told by its confidence, so no pair is left out
-    # for having few.
-    settings = dataclasses.replace(settings, confident=0.0)
-    (found,) = frames.process([pair], settings)
-    row = {"pair": pair.name, "disparities": settings.disparities[1]}
+    (found,) = frames.process([pair])
     if isinstance(found, frames.Rejection):
-        return {**row, "left out": found.reason}
+        return {"pair": pair.name, "left out": found.reason}
+    low, high = found.disparities
+    row = {"pair": pair.name, "from": low, "to": high}
     # The record lacks what was cut off its views: bars, and rows that one view has.
     bars = letterbox.find(pair.left).common(letterbox.find(pair.right))
     truth, _ = vertical.aligned(bars.of(truth), bars.of(truth), found.rows)

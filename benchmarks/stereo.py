@@ -9,7 +9,8 @@ mode with eight paths, with the same penalties, box, uniqueness, check and speck
 costs are those of Birchfield & Tomasi.
 
 With DPJAX_DATA, errors on the pairs of Middlebury that are there, as
-`metrics.disparity` has them: `visible` leaves out what the right view does not show.
+`metrics.disparity` has them; "visible" leaves out what the right view does not show,
+and "theirs" are the visible pixels that OpenCV answers.
 """
 
 import argparse
@@ -37,6 +38,7 @@ _OURS = {
     ),
     "census": matching.CENSUS,
     "census, own right view": dataclasses.replace(matching.CENSUS, right_view="own"),
+    "census, fixed p2": dataclasses.replace(matching.CENSUS, is_adaptive=False),
 }
 _STEP = 16  # OpenCV's ranges are multiples of it
 
@@ -130,7 +132,10 @@ def _errors_of(folder, pair):
         engine = "opencv" if name == "opencv" else "jax"
         found = engines.match(left, right, of, engine).disparity
         row = {"pair": pair["name"], "disparities": count, "method": name}
-        for mask, pixels in (("visible", visible), ("all", known)):
+        if engine == "opencv":
+            theirs = visible & np.isfinite(found)
+        masks = {"visible": visible, "theirs": theirs, "all": known}
+        for mask, pixels in masks.items():
             of_mask = scores.values(scores.sums(found, truth, pixels))
             for score in ("bad_1", "bad_2", "answered", "answered_bad_2", "error"):
                 row[f"{mask} {score}"] = float(of_mask[score])
@@ -144,7 +149,7 @@ def _means(rows):
         means = {
             key: statistics.mean(row[key] for row in same)
             for key in same[0]
-            if key.startswith(("visible", "all"))
+            if key.startswith(("visible", "theirs", "all"))
         }
         yield {"method": name, **means}
 

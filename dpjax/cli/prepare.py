@@ -61,8 +61,8 @@ class Options:
             -half if they were squeezed into half the size.
         every: of a stereo_video, take one of so many frames.
         beam_runner: have frames of a stereo_folder or stereo_video matched by workers
-            of Apache Beam, such as DirectRunner or FlinkRunner; records are written to
-            a disk that all of them see.
+            of Apache Beam, such as DirectRunner or FlinkRunner; this machine then
+            writes the records, to a disk that all of them see.
         beam_options: of its pipeline, as in project=mine,region=europe-west4.
         skip_bad: leave out files that cannot be used, and list them.
         replace: write anew what is prepared already.
@@ -152,6 +152,11 @@ def _prepare(options: Options) -> Path:
                 "prepare image_folder, class_folder, mask_folder, rgbd_folder, "
                 "stereo_folder, stereo_video or stereo_pairs."
             )
+    if "disparities" in _options_of(kind):
+        # Matching compiles; other sets are prepared without JAX, which takes seconds.
+        from dpjax.cli import startup
+
+        startup.use_compilation_cache()
     with tqdm.tqdm(unit=" images", disable=None, leave=False) as bar:
 
         def show(done: int, total: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dpjax import cli, errors
 from dpjax.cli import stereo
-from dpjax.inference.stereo import points
+from dpjax.data.stereo import points
 from dpjax.ops.stereo import matching
 from tests import random_dots
 

@@ -6,6 +6,7 @@ import pytest
 
 from dpjax import errors
 from dpjax.data import preparation, sources
+from tests import random_dots
 
 SIZE = (18, 24)
 
@@ -22,6 +23,16 @@ def disparity(path, size=SIZE):
     levels = np.arange(size[0] * size[1], dtype=np.uint16).reshape(size)
     PIL.Image.fromarray(levels).save(path)
     return levels
+
+
+def flat(path):
+    PIL.Image.fromarray(np.full((*SIZE, 3), 99, np.uint8)).save(path)
+
+
+def swap(root):
+    views = random_dots.pair()[:2]
+    for view, side in zip(views, ("right", "left"), strict=True):
+        PIL.Image.fromarray(view).save(root / "a" / f"{side}.png")
 
 
 def records(folder, tmp_path, split="train", **options):
@@ -95,8 +106,13 @@ def test_a_view_without_the_other_is_told_or_left_out(scenes, tmp_path):
     [
         (
             lambda r: picture(r / "a" / "right.png", 1, (9, 9)),
-            r"right in .*a/right.png",
+            r"a/left.png and .*a/right.png: the left view is 18x24, the right one",
         ),
+        (
+            lambda r: flat(r / "a" / "left.png"),
+            r"a/right.png: the left view has one colour",
+        ),
+        (swap, r"a/right.png: 100% of \d+ points .* further right .*; exchange left"),
         (lambda r: disparity(r / "b" / "disp_left.png", (9, 9)), "has 9x9 numbers"),
         (lambda r: (r / "scales.csv").unlink(), "What do the numbers in .*disp_left"),
         (lambda r: (r / "scales.csv").write_text("x\n1\n"), "columns name, disparity"),

@@ -12,7 +12,7 @@ from dpjax import cli, errors
 from dpjax.cli import exits
 from dpjax.data import preparation, sources
 from dpjax.data.stereo import frames, pipeline
-from tests import stereo_scenes
+from tests import random_dots, stereo_scenes
 from tests.data.stereo.test_video import write
 
 RANGE = (-8, 8)
@@ -91,8 +91,48 @@ def test_a_folder_of_which_nothing_is_left_is_refused(folder, tmp_path):
     for name in ("left/a", "left/b", "c/left"):
         (folder / f"{name}.png").unlink()
         (folder / f"{name.replace('left', 'right')}.png").unlink()
-    with pytest.raises(errors.DataError, match=r"all were rejected.*one colour"):
+    save(folder / "e" / "left.png", np.full((56, 96, 3), 77, np.uint8))
+    save(folder / "e" / "right.png", stereo_scenes.pair(0)[1][1:])
+    message = (
+        r"0 of 2 frames are used; 1 constant, 1 sizes differ, such as .*one colour\."
+    )
+    with pytest.raises(errors.DataError, match=message) as caught:
         prepare(folder, tmp_path)
+    # With pictures of what was rejected.
+    page = str(caught.value).split("Pictures are in ")[1].rstrip(".")
+    assert PIL.Image.open(page).size[0] > 100
+
+
+def test_a_view_without_the_other_can_be_left_out(folder, tmp_path):
+    (folder / "right" / "b.png").unlink()
+    with pytest.raises(errors.DataError, match=r"left/b\.png.*--skip-bad"):
+        prepare(folder, tmp_path)
+    prepare(folder, tmp_path, skip_bad=True)
+    assert opened(tmp_path).ids() == ["a", "c"]
+
+
+def test_swapped_photographs_are_left_out_and_films_may_look_so(tmp_path):
+    left, right, _ = random_dots.pair()
+    for name, views in (("good", (left, right)), ("bad", (right, left))):
+        for side, view in zip(("left", "right"), views, strict=True):
+            save(tmp_path / "mine" / name / f"{side}.png", view)
+    given = {"folder": tmp_path / "mine", "directory": tmp_path / "records"}
+    preparation.prepare("stereo_folder", config="default", **given)
+    assert opened(tmp_path, "stereo_folder/default:train").ids() == ["good"]
+    skipped = sources.inspect(
+        "stereo_folder/default", directory=tmp_path / "records"
+    ).skipped
+    assert "further right in the right view" in skipped[0]
+    # Someone who asks for negative disparities means it.
+    preparation.prepare(
+        "stereo_folder", config="signed", disparities=(-16, 16), **given
+    )
+    assert opened(tmp_path, "stereo_folder/signed:train").ids() == ["bad", "good"]
+    write(tmp_path / "films" / "f.avi", [np.concatenate([right, left], 1)] * 2)
+    given["folder"] = tmp_path / "films"
+    given |= {"config": "mine", "every": 1, "layout": "side-by-side"}
+    preparation.prepare("stereo_video", **given)
+    assert len(opened(tmp_path, "stereo_video/mine:train")) == 2
 
 
 def test_the_command_says_what_was_left_out_and_refuses_foreign_options(
@@ -284,7 +324,7 @@ def both_ways(folder, tmp_path, runner, monkeypatch):
 
 
 def test_workers_and_one_machine_give_the_same_records(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "check", lambda: InTurns)
+    monkeypatch.setattr(pipeline, "check", lambda runner: InTurns)
     matched = both_ways(folder, tmp_path, "SomeRunner", monkeypatch)
     assert matched == ["d", "c", "b", "a"]  # by workers, and not again
     assert InTurns.called == ("SomeRunner", ["--a=1", "--b"])
@@ -301,3 +341,11 @@ def test_a_runner_without_beam_is_refused_before_any_work(
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(errors.UserError, match=r"pip install 'dpjax\[beam\]'"):
         prepare(folder, tmp_path, beam_runner="DirectRunner")
+
+
+def test_unknown_runners_and_options_of_none_are_refused(folder, tmp_path):
+    with pytest.raises(errors.UserError, match="none without --beam-runner"):
+        prepare(folder, tmp_path, beam_options="a=1")
+    pytest.importorskip("apache_beam")
+    with pytest.raises(errors.UserError, match="--beam-runner NoRunner"):
+        prepare(folder, tmp_path, beam_runner="NoRunner")

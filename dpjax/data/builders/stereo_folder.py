@@ -27,9 +27,9 @@ class StereoFolder(stereo_set.StereoSet, skip_registration=True):
             The split train, with the path of each record id.
 
         Raises:
-            DataError: no pairs, or a view without the other.
+            DataError: no pairs, or a view without the other that is not to be left out.
         """
-        self._pairs = pairs.find(folder)
+        self._pairs = pairs.find(folder, self.leave_out if self._skip_bad else None)
         return {"train": {name: files.left for name, files in self._pairs.items()}}
 
     def reader(self, name: str, path: pathlib.Path) -> pipeline.Reader:

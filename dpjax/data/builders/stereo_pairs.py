@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from dpjax import errors
 from dpjax.data import depth_files, image_files
 from dpjax.data.builders import image_folder, image_set, layouts
+from dpjax.data.stereo import faults
 
 LISTING = "scales.csv"
 _LEFT, _RIGHT, _DISPARITY = "left", "right", "disparity"
@@ -96,10 +97,15 @@ class StereoPairs(image_folder.ImageFolder, skip_registration=True):
             `depth`.
 
         Raises:
-            DataError: a file cannot be read, or no scale is known of its disparity.
+            DataError: a file cannot be read, views that are no rectified pair, or no
+                scale is known of its disparity.
         """
         other, truth = self._others[path]
-        right = image_files.load(other).image
+        views = tuple(image_files.load(file).image for file in (path, other))
+        fault = faults.of_views(*views) or faults.of_points(*views)
+        if fault is not None:
+            raise errors.DataError(f"{path} and {other}: {fault.text}.")
+        right = views[1]
         scale, focal_baseline = self._scales.get(
             pathlib.PurePosixPath(name).name, self._scales.get(_EVERY, (None, None))
         )

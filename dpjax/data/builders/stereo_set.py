@@ -22,6 +22,7 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
     """
 
     source: ClassVar[str] = "the user's own stereo pairs"
+    is_signed: ClassVar[bool] = False  # see `frames.Settings`
     extra_features: ClassVar = {
         "disparity": tfds.features.Tensor(
             shape=(None, None), dtype=np.float32, encoding="zlib"
@@ -52,12 +53,20 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
             **options: of `image_set.ImageSet`.
 
         Raises:
-            UserError: disparities that do not rise, or a runner without Beam.
+            UserError: disparities that do not rise, a runner that Beam does not know,
+                or options without a runner.
         """
         if beam_runner is not None:
-            pipeline.check()
+            pipeline.check(beam_runner)
+        elif beam_options:
+            raise errors.UserError(
+                "--beam-options are of a pipeline, and there is none without "
+                "--beam-runner. Name one, such as --beam-runner DirectRunner."
+            )
         self._beam = beam_runner, beam_options
-        self.settings = frames.Settings(disparities=disparities, has_grey=grey)
+        self.settings = frames.Settings(
+            disparities=disparities, has_grey=grey, is_signed=self.is_signed
+        )
         super().__init__(config=tfds.core.BuilderConfig(name=config), **options)
         self._store = store.Store(self.kept, self.settings)
 
@@ -107,13 +116,22 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
             index.append([result.name, code.hex(), *result.image.shape[:2]])
             yield len(index) - 1, example
         if not index:
-            reasons = self.info.metadata[image_set.BAD_LIST]
-            raise errors.DataError(
-                f"No frame of {self.folder} can be used; all were rejected, such as "
-                f"{reasons[0] if reasons else 'none'}."
-            )
+            raise self._without_frames(quality)
         quality.write(pathlib.Path(self.data_dir))
         self.note(f"{quality.summary()}; see {report.COUNTS} and {report.PAGE} there")
+        doubt = quality.doubt()
+        if doubt is not None:
+            self.note(doubt)
+
+    def _without_frames(self, quality: report.Report) -> errors.DataError:
+        """The error when all were rejected, with pictures to see why."""
+        reasons = self.info.metadata[image_set.BAD_LIST]
+        first = reasons[0].rstrip(".") if reasons else "none"
+        said = f"{self.folder}: {quality.summary()}, such as {first}."
+        if self.kept is not None:
+            quality.write(self.kept)
+            said += f" Pictures are in {self.kept / report.PAGE}."
+        return errors.DataError(said)
 
     def _read(
         self, files: dict[str, pathlib.Path], done: Iterator[int], total: int

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from dpjax import errors
 from dpjax.data.builders import image_set, stereo_set
@@ -17,6 +17,8 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
     of every film each --every-th frame is taken.  Frames that cannot be matched are
     left out and listed.
     """
+
+    is_signed: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -18,16 +18,25 @@ import numpy as np
 
 from dpjax import errors
 from dpjax.data import image_files
-from dpjax.data.stereo import colours, letterbox, ranges, relative, swapped, vertical
+from dpjax.data.stereo import (
+    colours,
+    faults,
+    letterbox,
+    ranges,
+    relative,
+    swapped,
+    vertical,
+)
 from dpjax.ops.stereo import matching
 
 THUMBNAIL = 320  # longest side of the pictures that rejections keep, pixels
 _REACH = 15  # where no range is found: up to one in so many of the width
 _MATCHING = dataclasses.replace(matching.ABSOLUTE, fill="guided")
-_FLAT = 1.0  # standard deviation of a view without contrast, levels of 255
 _GREY = 2.0  # mean difference of channels of a view without colour, levels of 255
 _FEWEST_VOTES = 20
-_MOST_VOTES_BEFORE = 0.6  # 0.1 to 0.3 on Middlebury's pairs, 0.8 to 0.9 swapped
+# Of one frame, where points tell nothing: 0.2 to 0.4 on Middlebury's pairs, and 0.4 to
+# 0.8 swapped, so that this finds half of them.
+_MOST_VOTES_BEFORE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Settings:
             looks for those of each pair, see `ranges`.
         width: wider views are shrunk to it, pixels.
         rows: largest vertical offset that is removed.
+        is_signed: whether disparities may all be negative, as in films, whose views
+            converge; so they may with a range that begins below 0.
         confident: least share of pixels whose disparity passes all checks.
         spread: least distance of the 2nd from the 98th percentile of disparity, pixels.
         at_ends: largest share of confident pixels at an end of the range, which was
@@ -50,6 +61,7 @@ class Settings:
     disparities: tuple[int, int] | None = None
     width: int = 960
     rows: int = 8
+    is_signed: bool = False
     confident: float = 0.5
     spread: float = 2.0
     at_ends: float = 0.05
@@ -118,6 +130,8 @@ class Frame:
         confident: share of pixels that were not filled in.
         spread: distance of the percentiles, pixels.
         disparities: least and largest one that was looked for, pixels.
+        votes: how many holes look like what is behind, and like what is before; see
+            `swapped.votes`.
     """
 
     name: str
@@ -129,6 +143,7 @@ class Frame:
     confident: float
     spread: float
     disparities: tuple[int, int]
+    votes: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,14 +212,10 @@ def _prepare(pair: Pair, settings: Settings) -> _Aligned | Rejection:
         return _rejection(pair, reason, message)
 
     left, right = pair.left, pair.right
-    if left.shape != right.shape:
-        (a, b), (c, d) = left.shape[:2], right.shape[:2]
-        return rejected(
-            "sizes differ", f"the left view is {a}x{b}, the right one {c}x{d}"
-        )
+    fault = faults.of_views(left, right)
+    if fault is not None:
+        return rejected(*fault)
     for side, view in (("left", left), ("right", right)):
-        if view.std((0, 1)).max() < _FLAT:
-            return rejected("constant", f"the {side} view has one colour")
         if not settings.has_grey and _is_grey(view):
             return rejected(
                 "monochrome", f"the {side} view has no colour; --grey takes it anyway"
@@ -221,6 +232,12 @@ def _prepare(pair: Pair, settings: Settings) -> _Aligned | Rejection:
     left, right = (_shrunk(window.of(x), settings.width) for x in (left, right))
     height, width = left.shape[:2]
     right = colours.match_histogram(right, left)
+    is_signed = settings.is_signed or (settings.disparities or (0,))[0] < 0
+    fault = faults.of_points(
+        left, right, is_signed=is_signed, is_shifted=settings.rows > 0
+    )
+    if fault is not None:
+        return rejected(*fault)
     low, high = settings.range_of(left, right)
     if height <= 2 * settings.rows or max(-low, high) >= width:
         return rejected(
@@ -302,8 +319,8 @@ def _finish(aligned, disparity, confidence, valid, settings):
             f"{100 * at_ends:.0f} % of the disparities are at an end of {first}..{last}"
             "; pass a wider range with --disparities",
         )
-    behind, before = swapped.votes(aligned.left, disparity, valid)
-    count = behind + before
+    votes = swapped.votes(aligned.left, disparity, valid)
+    before, count = votes.before, sum(votes)
     if count >= _FEWEST_VOTES and before > _MOST_VOTES_BEFORE * count:
         return rejected(
             "swapped views",
@@ -321,4 +338,5 @@ def _finish(aligned, disparity, confidence, valid, settings):
         confident=share,
         spread=high - low,
         disparities=aligned.disparities,
+        votes=tuple(votes),
     )

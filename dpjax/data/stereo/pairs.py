@@ -1,6 +1,7 @@
 """Stereo pairs of a user's: folders left and right, or a folder for each pair."""
 
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from dpjax import errors
@@ -25,11 +26,15 @@ class Files(NamedTuple):
     right: pathlib.Path
 
 
-def find(folder: pathlib.Path) -> dict[str, Files]:
+def find(
+    folder: pathlib.Path, leave_out: Callable[[str], None] | None = None
+) -> dict[str, Files]:
     """Returns the pairs below a folder.
 
     Args:
         folder: of the user's.
+        leave_out: called with a message for each view without the other, which is then
+            no pair; None refuses it.
 
     Returns:
         The files of each pair by its id, sorted: the path with the side taken out, as
@@ -51,14 +56,18 @@ def find(folder: pathlib.Path) -> dict[str, Files]:
         sides[side][name] = path
     left, right = (sides[side] for side in _SIDES)
     lonely = sorted(left.keys() ^ right.keys())
-    if lonely:
-        path = left.get(lonely[0]) or right[lonely[0]]
+    alone = [left.get(name) or right[name] for name in lonely]
+    if alone and leave_out is None:
         raise errors.DataError(
-            f"{len(lonely)} views have no other view, such as {path}. Wanted {_WANTED}."
+            f"{len(alone)} views have no other view, such as {alone[0]}. Wanted "
+            f"{_WANTED}. To leave out views like it, pass --skip-bad."
         )
-    if not left:
+    for path in alone:
+        leave_out(f"{path} has no other view.")
+    names = sorted(left.keys() & right.keys())
+    if not names:
         raise errors.DataError(f"{folder} holds no stereo pair. Wanted {_WANTED}.")
-    return {name: Files(left[name], right[name]) for name in sorted(left)}
+    return {name: Files(left[name], right[name]) for name in names}
 
 
 def _place(path: pathlib.PurePath) -> tuple[str | None, str]:

@@ -16,14 +16,17 @@ from dpjax.data.stereo import frames, results, store
 Reader = Callable[[], Iterable[frames.Pair]]
 
 
-def check() -> Any:
+def check(runner: str) -> Any:
     """Returns Apache Beam.
+
+    Args:
+        runner: of its pipelines, by name.
 
     Returns:
         The module.
 
     Raises:
-        UserError: it is not installed.
+        UserError: it is not installed, or has no such runner.
     """
     try:
         import apache_beam
@@ -31,6 +34,13 @@ def check() -> Any:
         raise errors.UserError(
             "--beam-runner wants Apache Beam, which is not installed. Run `pip install "
             "'dpjax[beam]'`, or leave the option out to use this machine alone."
+        ) from error
+    try:
+        apache_beam.runners.create_runner(runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise errors.UserError(
+            f"Apache Beam cannot make a runner of --beam-runner {runner} ({error}). "
+            "Name one that it has, such as DirectRunner, or install what it needs."
         ) from error
     return apache_beam
 
@@ -53,9 +63,9 @@ def fill(
         options: of the pipeline, as in "project=mine,region=europe-west4".
 
     Raises:
-        UserError: Beam is not installed.
+        UserError: see `check`.
     """
-    beam = check()
+    beam = check(runner)
     flags = [f"--{one.strip()}" for one in options.split(",") if one.strip()]
     work = functools.partial(keep, settings=settings, folder=folder)
     configured = beam.options.pipeline_options.PipelineOptions(flags)

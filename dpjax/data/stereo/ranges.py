@@ -11,7 +11,9 @@ _WIDTH = 240  # of the shrunk views, pixels
 _REACH = 4  # disparities are looked for up to one in so many of the width
 _ROWS = 3  # vertical offset that is looked for then, pixels of the shrunk views
 _SHARES = (0.005, 0.995)  # of what was matched; beyond are the mistakes
-_MARGIN = 2  # pixels of the shrunk views
+# Beyond the farthest and the nearest, pixels of the shrunk views: what is very near is
+# a small part of most pictures.
+_MARGINS = (2, 4)
 _STEP = 16  # pixels; ends are multiples, since each range is a program to compile
 
 
@@ -47,7 +49,7 @@ def find(
     if not known.size:
         return None
     ends = np.quantile(known.astype(np.float64), _SHARES)
-    low = np.floor((ends[0] - _MARGIN) * factor / _STEP)
-    high = np.ceil((ends[1] + _MARGIN) * factor / _STEP)
+    low = np.floor((ends[0] - _MARGINS[0]) * factor / _STEP)
+    high = np.ceil((ends[1] + _MARGINS[1]) * factor / _STEP)
     most = width - 1
     return max(int(low * _STEP), -most), min(int(high * _STEP), most)

@@ -13,6 +13,8 @@ from dpjax.viz import depth_maps, panels
 COUNTS = "quality.json"
 PAGE = "quality.png"
 
+# Of all frames together: 0.3 on Middlebury's pairs, 0.6 with their views exchanged.
+_MOST_VOTES_BEFORE, _FEWEST_VOTES = 0.45, 200
 _SHOWN = 8  # frames on the page, and as many rejected ones
 _COLOURS = "magma"  # near is bright
 
@@ -31,6 +33,7 @@ class Report:
         self._rejected: list[frames.Rejection] = []
         self._kept: list[frames.Frame] = []
         self._step = 1
+        self._votes = np.zeros(2, np.int64)
 
     def add(self, result: frames.Frame | frames.Rejection) -> None:
         """Counts one result.
@@ -48,6 +51,7 @@ class Report:
         if len(self._kept) > 2 * _SHOWN:  # frames from all of a film, not its titles
             self._kept = self._kept[::2]
             self._step *= 2
+        self._votes += result.votes
         self._accepted.append(
             {
                 "id": result.name,
@@ -79,12 +83,28 @@ class Report:
         said = f"{len(self._accepted)} of {total} frames are used"
         return f"{said}; {reasons}" if reasons else said
 
+    def doubt(self) -> str | None:
+        """Returns what looks wrong with all frames together.
+
+        Returns:
+            That the views are probably exchanged, a sentence; None if nothing does.
+        """
+        before, count = int(self._votes[1]), int(self._votes.sum())
+        if count < _FEWEST_VOTES or before <= _MOST_VOTES_BEFORE * count:
+            return None
+        return (
+            f"{before} of {count} occlusions look like what is nearer: left and right "
+            f"may be exchanged, and near and far with them; look at {PAGE}, where near "
+            "is bright"
+        )
+
     def write(self, folder: pathlib.Path) -> None:
         """Writes `quality.json`, and `quality.png` if there is something to show.
 
         Args:
-            folder: that exists.
+            folder: made if it is not there.
         """
+        folder.mkdir(parents=True, exist_ok=True)
         content = {
             "frames": len(self._accepted) + len(self._rejected),
             "accepted": len(self._accepted),

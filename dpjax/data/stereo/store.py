@@ -8,15 +8,28 @@ takes it from there, and one with other files or settings does not.
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
+import uuid
 import zipfile
+import zlib
 
 import numpy as np
 
 from dpjax.data.stereo import frames
 
-_FORMAT = 2  # of what is computed: one more whenever results change
+_FORMAT = 3  # of what is computed: one more whenever results change
+
+
+# A file that a full disk or a crash of the machine left: it is computed again.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,  # of NumPy, and of JSON
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Store:
@@ -49,14 +62,14 @@ class Store:
         try:
             with open(self._path(pair), "rb") as opened, np.load(opened) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            values = json.loads(arrays.pop("values").tobytes())
+            if "reason" in values:
+                return frames.Rejection(**values, **arrays)
+            for name in ("bars", "disparities", "votes"):
+                values[name] = tuple(values[name])
+            return frames.Frame(**values, **arrays)
+        except _UNREADABLE:
             return None
-        values = json.loads(arrays.pop("values").tobytes())
-        if "reason" in values:
-            return frames.Rejection(**values, **arrays)
-        for name in ("bars", "disparities"):
-            values[name] = tuple(values[name])
-        return frames.Frame(**values, **arrays)
 
     def put(self, pair: frames.Pair, result: frames.Frame | frames.Rejection) -> None:
         """Keeps a result.
@@ -76,8 +89,8 @@ class Store:
         values = {k: v for k, v in values.items() if k not in arrays}
         text = np.frombuffer(json.dumps(values).encode(), np.uint8)
         path = self._path(pair)
-        # Two processes that compute the same frame do not write the same file.
-        unfinished = path.with_suffix(f".{os.getpid()}")
+        # Two machines that compute the same frame do not write the same file.
+        unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
         with open(unfinished, "wb") as file:
             np.savez_compressed(file, values=text, **arrays)
         unfinished.replace(path)

@@ -10,12 +10,11 @@ import dataclasses
 import numpy as np
 
 from dpjax import errors
-from dpjax.inference.stereo import engines, points
+from dpjax.data.stereo import faults, points
+from dpjax.inference.stereo import engines
 from dpjax.ops.stereo import matching
 
 _OFFSET_PX = 0.75  # between rows of the same point; rectified pairs stay below 0.4
-_LARGE_OFFSET_PX = 1.5
-_SWAPPED = 0.8  # share of points with disparities of the wrong sign
 _AT_END = 0.05  # share of points beyond the range, or of winners at its end
 _FEW = 0.25  # share of pixels with an answer; swapped pairs have 0.2 to 0.6
 _EXCHANGED = 1.5  # times as many answers with the sides exchanged
@@ -125,7 +124,7 @@ def _rows(offset: np.ndarray) -> list[Doubt]:
         f"{least:+.1f} to {most:+.1f}), wanted 0. Rectify the pair, or move one view "
         "by that."
     )
-    return [Doubt(text, errors.DataError if abs(far) >= _LARGE_OFFSET_PX else None)]
+    return [Doubt(text, errors.DataError if abs(far) >= faults.ROWS else None)]
 
 
 def _sides(disparity: np.ndarray, settings: matching.Settings) -> list[Doubt]:
@@ -134,9 +133,9 @@ def _sides(disparity: np.ndarray, settings: matching.Settings) -> list[Doubt]:
     )
     negative = (disparity < 0).mean()
     # A range around 0 holds both, and movies have both signs: nothing can be told.
-    is_swapped = exchanged >= _SWAPPED and as_is <= 1 - _SWAPPED
+    is_swapped = exchanged >= faults.SWAPPED and as_is <= 1 - faults.SWAPPED
     if settings.min_disparity >= 0:
-        is_swapped |= negative >= _SWAPPED
+        is_swapped |= negative >= faults.SWAPPED
     if not is_swapped:
         return []
     return [

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from dpjax.inference.stereo import camera, doubts, engines, maps, pairs, points
+from dpjax.data.stereo import points
+from dpjax.inference.stereo import camera, doubts, engines, maps, pairs
 from dpjax.ops.stereo import matching
 
 _FEW = 0.5  # share of consistent pixels below which the sides may be exchanged

@@ -81,8 +81,8 @@ class Settings:
 
 
 ABSOLUTE = Settings()
-# Penalties of libSGM, which has the same window.
-CENSUS = Settings(cost="census", box=1, p1=10, p2=120)
+# Penalties of libSGM, which has the same window, the larger one smaller across edges.
+CENSUS = Settings(cost="census", box=1, p1=10, p2=120, is_adaptive=True)
 
 
 class Result(NamedTuple):

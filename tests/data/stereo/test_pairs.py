@@ -43,3 +43,18 @@ def test_what_is_no_pair_is_told(tmp_path, names, message):
     touch(tmp_path, *names)
     with pytest.raises(errors.DataError, match=message):
         pairs.find(tmp_path)
+
+
+def test_views_without_the_other_are_left_out_if_asked(tmp_path):
+    touch(tmp_path, "left/a.png", "left/b.png", "right/b.png", "c/right.png")
+    with pytest.raises(errors.DataError, match=r"2 views .*--skip-bad"):
+        pairs.find(tmp_path)
+    told = []
+    assert list(pairs.find(tmp_path, told.append)) == ["b"]
+    assert told == [
+        f"{tmp_path / name} has no other view."
+        for name in ("left/a.png", "c/right.png")
+    ]
+    (tmp_path / "left" / "b.png").unlink()
+    with pytest.raises(errors.DataError, match="holds no stereo pair"):
+        pairs.find(tmp_path, told.append)

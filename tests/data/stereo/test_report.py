@@ -8,13 +8,13 @@ import PIL.Image
 from dpjax.data.stereo import frames, report
 
 
-def frame(i):
+def frame(i, votes=(7, 3)):
     image = np.full((20, 30, 3), (10 + i, 250, 3), np.uint8)
     disparity = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)
     confidence = np.full((20, 30), 200, np.uint8)
     confidence[:5] = 0
     told = {"rows": 1, "bars": (2, 0), "confident": 0.75, "spread": 9.5}
-    told["disparities"] = (-16, 48)
+    told |= {"disparities": (-16, 48), "votes": votes}
     return frames.Frame(f"f{i}", image, disparity, confidence, **told)
 
 
@@ -47,6 +47,20 @@ def test_every_frame_is_counted_with_its_reason(tmp_path):
     assert made.summary() == "5 of 8 frames are used; 2 low spread, 1 constant"
     page = np.asarray(PIL.Image.open(tmp_path / report.PAGE))
     np.testing.assert_array_equal(page, made.page())
+
+
+def test_a_film_whose_views_are_exchanged_is_doubted_by_all_of_its_frames():
+    made = report.Report(frames.Settings())
+    made.add(frame(0, (20, 80)))  # too few to tell
+    assert made.doubt() is None
+    for i in range(9):
+        made.add(frame(i, (7, 3)))
+    assert made.doubt() is None  # 107 of 190
+    made.add(frame(0, (10, 10)))
+    assert "117 of 210 occlusions" in made.doubt()
+    for i in range(9):
+        made.add(frame(i, (7, 1)))
+    assert made.doubt() is None  # 126 of 282, under 45 %
 
 
 def levels_of(page):

@@ -20,7 +20,7 @@ def results(pair):
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(4, 5)).astype(np.float32), np.ones((4, 5), np.uint8)
     told = {"rows": 2, "bars": (1, 0), "confident": 0.75, "spread": 1 / 3}
-    told["disparities"] = (-16, 48)
+    told |= {"disparities": (-16, 48), "votes": (7, 3)}
     yield frames.Frame("a/b", pair.left[:4, :5], *maps, **told)
     yield frames.Rejection("a/b", "low spread", "a/b.png: é", pair.left)
     yield frames.Rejection("a/b", "low spread", "none")
@@ -62,6 +62,15 @@ def test_a_damaged_file_counts_as_none(tmp_path, pair):
     kept = store.Store(tmp_path, SETTINGS)
     kept.put(pair, next(results(pair)))
     (path,) = tmp_path.iterdir()
-    for data in (b"", path.read_bytes()[:100]):
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for data in (b"", whole[:100], whole[:middle] + b"\0" * 99 + whole[middle + 99 :]):
         path.write_bytes(data)
+        assert kept.get(pair) is None
+    for arrays in (
+        {"a": np.zeros(1)},
+        {"values": np.frombuffer(b"{", np.uint8)},
+        {"values": np.frombuffer(b"{}", np.uint8)},
+    ):
+        np.savez(path, **arrays)
         assert kept.get(pair) is None

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dpjax import errors
+from dpjax.data.stereo.points import Points
 from dpjax.inference.stereo import doubts, engines
-from dpjax.inference.stereo.points import Points
 from dpjax.ops.stereo import matching
 
 RANGE = matching.Settings(disparities=32)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dpjax.inference.stereo import points
+from dpjax.data.stereo import points
 from tests import random_dots
 
 
