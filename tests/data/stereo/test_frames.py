@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
 from dpjax import errors
 from dpjax.data.stereo import frames
-from tests import stereo_scenes
+from tests import random_dots, stereo_scenes
 
 SETTINGS = frames.Settings(disparities=(-8, 8), rows=4)
 
@@ -77,7 +78,10 @@ def rejections():
     flat = np.full_like(left, 100)
     grey = np.repeat(right.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
     wall = stereo_scenes.texture(7, 56, 104)
+    dots, others, _ = random_dots.pair()
+    turn = cv2.getRotationMatrix2D((96, 64), 2, 1)
     return {
+        "not rectified": (dots, cv2.warpAffine(others, turn, (192, 128))),
         "sizes differ": (left, right[:, 1:]),
         "constant": (left, flat),
         "monochrome": (left, grey),
