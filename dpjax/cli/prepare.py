@@ -23,6 +23,7 @@ _FLAGS = {
     "config": "--name",
     "disparities": "--disparities",
     "grey": "--grey",
+    "cost": "--cost",
     "layout": "--layout",
     "every": "--every",
     "beam_runner": "--beam-runner",
@@ -57,6 +58,8 @@ class Options:
             each pair. What lies behind the plane that the views converge on has
             negative ones.
         grey: take stereo views without colour.
+        cost: how views of a stereo_folder or stereo_video are compared: census, the
+            default, or absolute, the differences that RDIS takes.
         layout: where the views of a stereo_video are: side-by-side or over-under, with
             -half if they were squeezed into half the size.
         every: of a stereo_video, take one of so many frames.
@@ -81,6 +84,7 @@ class Options:
         tuple[int, int] | None, tyro.conf.arg(metavar="LOW HIGH")
     ] = None
     grey: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    cost: Annotated[str | None, tyro.conf.arg(metavar="COST")] = None
     layout: Annotated[str | None, tyro.conf.arg(metavar="LAYOUT")] = None
     every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     beam_runner: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -138,6 +142,7 @@ def _prepare(options: Options) -> Path:
         "unit": options.unit,
         "disparities": options.disparities,
         "grey": options.grey or None,
+        "cost": options.cost,
         "layout": options.layout,
         "every": options.every,
         "beam_runner": options.beam_runner,

@@ -349,3 +349,16 @@ def test_unknown_runners_and_options_of_none_are_refused(folder, tmp_path):
     pytest.importorskip("apache_beam")
     with pytest.raises(errors.UserError, match="--beam-runner NoRunner"):
         prepare(folder, tmp_path, beam_runner="NoRunner")
+
+
+def test_views_are_compared_as_asked(folder, tmp_path):
+    prepare(folder, tmp_path)
+    prepare(folder, tmp_path, config="rdis", cost="absolute")
+    one, other = (opened(tmp_path, f"stereo_folder/{n}:train") for n in ("mine", "rdis"))
+    assert one.ids() == other.ids()
+    # Both see the board, and where they are sure differs.
+    for record, same in zip(one, other, strict=True):
+        assert np.abs(record["disparity"] - same["disparity"]).mean() < 0.1
+        assert (record["confidence"] != same["confidence"]).any()
+    with pytest.raises(errors.UserError, match="Did you mean census"):
+        prepare(folder, tmp_path, config="x", cost="censsus")

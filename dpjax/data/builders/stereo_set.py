@@ -11,6 +11,7 @@ from dpjax import errors
 from dpjax.data import identity, image_files
 from dpjax.data.builders import image_set
 from dpjax.data.stereo import frames, pipeline, report, results, store
+from dpjax.ops.stereo import matching
 
 
 class StereoSet(image_set.ImageSet, skip_registration=True):
@@ -36,6 +37,7 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
         config: str = "default",
         disparities: tuple[int, int] | None = None,
         grey: bool = False,
+        cost: matching.Cost = "census",
         beam_runner: str | None = None,
         beam_options: str = "",
         **options: Any,
@@ -47,14 +49,15 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
             disparities: least and largest one, pixels at the recorded width; None
                 looks for those of each pair.
             grey: whether views without colour are taken.
+            cost: of matching, "census", or "absolute" as RDIS has it.
             beam_runner: of Apache Beam, whose workers match the frames; None matches
                 them here.
             beam_options: of its pipeline, as `pipeline.fill` takes them.
             **options: of `image_set.ImageSet`.
 
         Raises:
-            UserError: disparities that do not rise, a runner that Beam does not know,
-                or options without a runner.
+            UserError: an unknown cost, disparities that do not rise, a runner that Beam
+                does not know, or options without a runner.
         """
         if beam_runner is not None:
             pipeline.check(beam_runner)
@@ -64,8 +67,13 @@ class StereoSet(image_set.ImageSet, skip_registration=True):
                 "--beam-runner. Name one, such as --beam-runner DirectRunner."
             )
         self._beam = beam_runner, beam_options
+        if cost not in frames.METHODS:
+            raise errors.unknown_name("cost", cost, frames.METHODS)
         self.settings = frames.Settings(
-            disparities=disparities, has_grey=grey, is_signed=self.is_signed
+            disparities=disparities,
+            has_grey=grey,
+            is_signed=self.is_signed,
+            method=frames.METHODS[cost],
         )
         super().__init__(config=tfds.core.BuilderConfig(name=config), **options)
         self._store = store.Store(self.kept, self.settings)

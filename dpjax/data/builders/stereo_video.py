@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from dpjax import errors
 from dpjax.data.builders import image_set, stereo_set
 from dpjax.data.stereo import frames, pipeline, video
+from dpjax.ops.stereo import matching
 
 
 class StereoVideo(stereo_set.StereoSet, skip_registration=True):
@@ -26,6 +27,7 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
         config: str = "default",
         disparities: tuple[int, int] | None = None,
         grey: bool = False,
+        cost: matching.Cost = "census",
         beam_runner: str | None = None,
         beam_options: str = "",
         layout: video.Layout = "side-by-side-half",
@@ -38,6 +40,7 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
             config: as for `stereo_set.StereoSet`.
             disparities: likewise.
             grey: likewise.
+            cost: likewise.
             beam_runner: likewise.
             beam_options: likewise.
             layout: of the pictures.
@@ -57,6 +60,7 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
             config=config,
             disparities=disparities,
             grey=grey,
+            cost=cost,
             beam_runner=beam_runner,
             beam_options=beam_options,
             **options,

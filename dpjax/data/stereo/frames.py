@@ -2,9 +2,10 @@
 
 The first step of RDIS (Cao, Zhao, Xian, Shen, Cao & Xu, TCSVT 2020) without the people
 who corrected its result: colours of the right view are matched to the left one, bars
-and a vertical offset are cut off, the views are matched by absolute differences and
-semi-global matching, holes are filled as the image suggests, and frames that tell too
-little are rejected.  The thresholds are this project's.
+and a vertical offset are cut off, the views are matched by semi-global matching, holes
+are filled as the image suggests, and frames that tell too little are rejected.  The
+thresholds are this project's, and so are costs by census: absolute differences, as the
+paper has them, put twice as many points of real pairs into the wrong order.
 
 What comes out depends on the pair and the settings alone, not on what it is computed
 together with, so one machine and many give the same records.
@@ -31,7 +32,10 @@ from dpjax.ops.stereo import matching
 
 THUMBNAIL = 320  # longest side of the pictures that rejections keep, pixels
 _REACH = 15  # where no range is found: up to one in so many of the width
-_MATCHING = dataclasses.replace(matching.ABSOLUTE, fill="guided")
+METHODS = {
+    "census": dataclasses.replace(matching.CENSUS, fill="guided"),
+    "absolute": dataclasses.replace(matching.ABSOLUTE, fill="guided"),
+}
 _GREY = 2.0  # mean difference of channels of a view without colour, levels of 255
 _FEWEST_VOTES = 20
 # Of one frame, where points tell nothing: 0.2 to 0.4 on Middlebury's pairs, and 0.4 to
@@ -55,7 +59,8 @@ class Settings:
         at_ends: largest share of confident pixels at an end of the range, which was
             then too small.
         has_grey: whether views without colour are taken.
-        method: costs, penalties and checks; its range is not used.
+        method: costs, penalties and checks, such as those of `METHODS`; its range is
+            not used.
     """
 
     disparities: tuple[int, int] | None = None
@@ -66,7 +71,7 @@ class Settings:
     spread: float = 2.0
     at_ends: float = 0.05
     has_grey: bool = False
-    method: matching.Settings = _MATCHING
+    method: matching.Settings = METHODS["census"]
 
     def __post_init__(self):
         """Refuses ranges that nothing can show.
