@@ -110,7 +110,8 @@ def redweb(
 
     The mean over pairs of equal depth and the mean over the hardest of the others are
     added.  Which share of the others is kept is not known to us; the code of Chen et
-    al. (YouTube3D, CVPR 2019) keeps three quarters, of all pairs.
+    al. (YouTube3D, CVPR 2019) means to keep three quarters, of all pairs, but cuts
+    along an axis of length 1 and keeps every one.
 
     Args:
         output: f, larger for farther, [b, h, w].

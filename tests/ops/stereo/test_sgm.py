@@ -106,6 +106,48 @@ def test_without_penalties_totals_are_eight_times_the_costs():
     np.testing.assert_array_equal(sgm.aggregate(costs, p1=0, p2=0), 8 * costs)
 
 
+def test_totals_are_those_of_semi_global_matching_in_numpy():
+    # beaupreda/semi-global-matching, 6643cf4, sgm.py, aggregate_costs summed over its
+    # eight paths.  It leaves out the last diagonal each way, of one pixel, which so
+    # lacks its costs for two paths.
+    costs = np.random.RandomState(0).randint(0, 64, (4, 5, 6))  # the stream is frozen
+    wanted = [
+        [
+            [369, 396, 449, 34, 49, 365],
+            [41, 326, 91, 175, 190, 315],
+            [297, 204, 72, 213, 224, 97],
+            [475, 43, 326, 320, 220, 298],
+            [209, 180, 320, 218, 140, 73],
+        ],
+        [
+            [103, 208, 447, 171, 454, 76],
+            [518, 159, 396, 21, 173, 304],
+            [215, 426, 434, 264, 195, 173],
+            [148, 356, 306, 51, 114, 477],
+            [537, 313, 320, 148, 476, 215],
+        ],
+        [
+            [289, 536, 139, 470, 485, 250],
+            [278, 29, 24, 323, 444, 53],
+            [324, 353, 429, 149, 151, 53],
+            [373, 379, 504, 277, 480, 35],
+            [55, 357, 390, 517, 343, 347],
+        ],
+        [
+            [465, 119, 396, 191, 256, 25],
+            [126, 294, 433, 108, 472, 258],
+            [174, 108, 38, 51, 46, 285],
+            [521, 452, 55, 118, 308, 321],
+            [339, 150, 175, 209, 327, 376],
+        ],
+    ]
+    wanted = np.array(wanted)
+    for row in (0, -1):
+        wanted[row, :, -1] += 2 * costs[row, :, -1]
+    found = sgm.aggregate(costs[None], p1=3, p2=11)
+    np.testing.assert_array_equal(found[0], wanted)
+
+
 def test_totals_do_not_depend_on_batch_compilation_or_what_runs_around_it():
     costs, guide = problem((3, 5, 4, 6), seed=4)
     options = {"p1": 5, "p2": 60, "largest": 200}
