@@ -354,7 +354,8 @@ def test_unknown_runners_and_options_of_none_are_refused(folder, tmp_path):
 def test_views_are_compared_as_asked(folder, tmp_path):
     prepare(folder, tmp_path)
     prepare(folder, tmp_path, config="rdis", cost="absolute")
-    one, other = (opened(tmp_path, f"stereo_folder/{n}:train") for n in ("mine", "rdis"))
+    names = (f"stereo_folder/{name}:train" for name in ("mine", "rdis"))
+    one, other = (opened(tmp_path, name) for name in names)
     assert one.ids() == other.ids()
     # Both see the board, and where they are sure differs.
     for record, same in zip(one, other, strict=True):
