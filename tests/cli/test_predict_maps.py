@@ -10,7 +10,7 @@ import pytest
 from dpjax import config, errors
 from dpjax.cli import predict
 from dpjax.inference import predictor
-from dpjax.tasks import depth, relative_depth, segmentation
+from dpjax.tasks import depth, relative_depth, segmentation, self_supervised_depth
 from tests import depth_weights
 
 SURE = config.Model(
@@ -103,6 +103,18 @@ def test_a_single_map_says_its_range_and_unit_too(tmp_path, folder, weights, cap
         np.load(tmp_path / "o.npy"),
         predictor.Predictor(weights["order"])(folder / "a.png").maps["relative_depth"],
     )
+
+
+def test_depth_that_pairs_taught_without_their_cameras_is_in_baselines(
+    tmp_path, folder, capsys
+):
+    task = self_supervised_depth.SelfSupervisedDepth(size=(32, 64), limits=(0.01, 1e4))
+    model = config.Model("garg2016_resnet50", {"blocks": (1, 1, 1, 1)})
+    weights = depth_weights.write(tmp_path / "pairs.safetensors", model, task)
+    words = [str(weights), str(folder / "a.png"), "-o", str(tmp_path / "o.png")]
+    assert predict.main([*words, "--maps"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert re.fullmatch(r".*: \d+ x \d+, \S+ to \S+ baselines", line)
 
 
 def test_a_folder_gets_its_maps_and_a_line_about_each_file(
