@@ -413,8 +413,8 @@ class Depth(task.Task):
         Raises:
             UserError: another option, or a range that does not rise from above 0.
         """
-        others = depth_answers.other_options(options, self.answer_unit)
-        return super().enlargement(others)
+        wanted = f"depth in {self.answer_unit}, both above 0"
+        return super().enlargement(answer.without_range(options, wanted, above=0))
 
     def request(
         self,

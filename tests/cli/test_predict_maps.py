@@ -192,7 +192,8 @@ def test_what_has_no_such_map_or_range_is_told_before_anything_is_written(
         ([weights["depth"], *words, "--map", "depht"], "Did you mean depth"),
         ([weights["depth"], *words, "--range", "3", "2"], "a smaller and a larger"),
         ([weights["depth"], *words, "--range", "-1", "2"], "both above 0, got -1.0 2"),
-        ([weights["order"], *words, "--range", "1", "2"], "no option 'range'"),
+        ([weights["order"], *words, "--range", "2", "1"], "larger number, got 2.0 1.0"),
+        ([weights["labels"], *words, "--range", "1", "2"], "no option 'range'"),
         ([noise, *words, "--range", "1", "2"], "option of restoration 'range'"),
     ):
         with pytest.raises(errors.UserError, match=message):
