@@ -192,6 +192,26 @@ def test_a_swapped_pair_without_points_is_known_by_its_consistent_pixels(monkeyp
     refused(errors.UserError, said, right, left)
 
 
+def test_noise_is_not_the_other_view_of_a_swapped_pair(here, photo, capsys):
+    rng = np.random.default_rng(0)
+    left = photo[:128, :192]
+    noise = rng.integers(0, 256, left.shape).astype(np.uint8)
+    names = [save(here / "l.png", left), save(here / "r.png", noise)]
+    for pair in (names, names[::-1]):
+        assert run(*pair) == 0
+        said = capsys.readouterr().err
+        assert "do not seem to show the same scene" in said
+        assert "swapped" not in said
+        assert "Only" not in said  # which would be the same again
+
+
+def test_the_same_picture_twice_is_a_warning(views, capsys):
+    assert run(views[0], views[0]) == 0
+    said = capsys.readouterr()
+    assert "100.0% known, disparities 0.0 to 0.0 px" in said.out
+    assert "warning: Both views are the same picture" in said.err
+
+
 def test_a_pair_that_is_not_rectified_is_refused_with_its_offset():
     left, right, _ = random_dots.pair()
     moved = np.roll(right, 3, 0)
