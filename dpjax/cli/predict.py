@@ -34,12 +34,14 @@ class Options:
         map: write this map of the result instead of a picture of it, such as "labels"
             of weights for segmentation: a .png whose grey levels are the classes; or
             "depth" of weights for depth and "deviation" of those that have a standard
-            deviation: metres, in a .npy or .tif.
+            deviation: metres, or baselines of cameras that nobody knows, in a .npy or
+            .tif.
         maps: write the picture, and every map beside it: room-depth.depth.npy of
             room-depth.png; whole numbers as .png.
-        range: depth of the first and the last colour, metres, for weights for depth;
-            default: what nearly all pixels of the picture have, or of the first frame
-            of a video, and a tenth more at both ends.
+        range: depth of the first and the last colour, for weights for depth, in their
+            unit, or relative depth, in numbers of its map; default: what nearly all
+            pixels of the picture have, or of the first frame of a video, and a tenth
+            more at both ends.
         memory_gb: what one picture may take, gigabytes, half of it on the device;
             default: half of an accelerator, and what is free on the host.
         compute_dtype: type of the activations; default: what the weights' card says.

@@ -56,7 +56,8 @@ def run(
     """Writes the video of all results, and says what it is.
 
     Where pictures have a scale of their own, all frames get one: the range that was
-    asked for, or that of the first frame and a tenth more at both ends, in logarithms.
+    asked for, or that of the first frame and a tenth more at both ends, in logarithms
+    where colours are.
 
     Args:
         predict: the weights.
@@ -95,7 +96,7 @@ def run(
             for _, frame in video_files.read(source):
                 result = predict(frame, **task_options)
                 if result.scale is not None and "range" not in task_options:
-                    task_options["range"] = _widened(*result.scale)
+                    task_options["range"] = _widened(*result.scale, result.scale_is_log)
                     result = predict(frame, **task_options)
                 add(_picture(result))
                 count += 1
@@ -127,6 +128,9 @@ def _picture(result: predictor.Result) -> np.ndarray:
     return result.image[: len(result.image) - result.legend_rows]
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def _widened(low: float, high: float, is_log: bool) -> tuple[float, float]:
+    if not is_log:
+        room = _ROOM * (high - low)
+        return low - room, high + room
     factor = math.pow(high / low, _ROOM)
     return low / factor, high * factor

@@ -170,6 +170,8 @@ def _one(
     truth: np.ndarray | None,
 ) -> int:
     match, warnings = matcher.match(views)
+    if truth is not None:
+        warnings = [*warnings, *scores.doubts(match, truth)]
     matcher.save(match, target)
     height, width = match.valid.shape
     known = match.disparity[match.valid]

@@ -108,6 +108,8 @@ def _matched(
         if pair.truth is not None:
             truth = pairs.read_truth(pair.truth, scale, result.match.valid.shape)
             row = scores.row(result.match, truth)
+            told = [*result.warnings, *scores.doubts(result.match, truth)]
+            result = result._replace(warnings=told)
     except errors.DpjaxError as error:
         return _Outcome(pair, failure=error)
     return _Outcome(pair, result, row)

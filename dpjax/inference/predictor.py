@@ -43,6 +43,7 @@ class Result:
         units: of the maps that have one, such as {"depth": "m"}.
         scale: what the first and the last colour of the picture stand for, where it has
             a scale of its own.
+        scale_is_log: even ratios get even steps of colour, not even differences.
         legend_rows: rows at the bottom of the picture that name what is in it, in which
             pictures of one size differ.
     """
@@ -54,6 +55,7 @@ class Result:
     maps: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scale: tuple[float, float] | None = None
+    scale_is_log: bool = False
     legend_rows: int = 0
 
     def save(self, path: str | os.PathLike, name: str | None = None) -> None:
@@ -236,6 +238,7 @@ class Predictor:
                 maps=array.maps,
                 units=array.units,
                 scale=array.scale,
+                scale_is_log=array.scale_is_log,
                 legend_rows=array.legend_rows,
             )
         shown = array if alpha is None else _with_alpha(array, alpha)

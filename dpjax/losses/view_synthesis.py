@@ -92,7 +92,9 @@ def photometric(
     the right and below, 0 at the border.  Beyond the image its outer columns are
     repeated.  The paper replaces the right image by its Taylor polynomial of degree 1
     around the last disparity, whose gradient is that of the image; here it is that of
-    the interpolation.  It goes from coarse to fine by calling this with smaller images.
+    the interpolation.  The paper learns from coarse to fine, one size after another;
+    this is the loss of one size, and `tasks.self_supervised_depth` takes that of the
+    whole crop from the first step on.
 
     Args:
         disparity: of the left view, pixels, [b, h, w].

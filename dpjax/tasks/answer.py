@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from dpjax import errors, storage
 
 SUFFIX = ".json"
+RANGE = "range"  # the option that gives the scale of a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Shown:
         units: of the maps that have one, such as {"depth": "m"}.
         scale: what the first and the last colour of the picture stand for, where every
             picture has a scale of its own, unless the option `range` gives one.
+        scale_is_log: even ratios get even steps of colour, not even differences.
         legend_rows: rows at the bottom of the picture that name what is in it; other
             pictures have more or fewer.
     """
@@ -82,4 +86,33 @@ class Shown:
     maps: dict[str, np.ndarray]
     units: dict[str, str] = dataclasses.field(default_factory=dict)
     scale: tuple[float, float] | None = None
+    scale_is_log: bool = False
     legend_rows: int = 0
+
+
+def without_range(
+    options: Mapping[str, Any], wanted: str, *, above: float = -math.inf
+) -> dict[str, Any]:
+    """Returns the options of a request but for the scale of its colours.
+
+    Args:
+        options: {"range": (low, high)}, what the first and the last colour of the
+            picture stand for, or not; and others.
+        wanted: what each end of the range is, for people, such as "depth in m".
+        above: both ends are larger.
+
+    Returns:
+        The others.
+
+    Raises:
+        UserError: a range that is not two finite numbers that rise from there.
+    """
+    ends = options.get(RANGE)
+    is_right = ends is None or (len(ends) == 2 and above < ends[0] < ends[1] < math.inf)
+    if not is_right:
+        raise errors.UserError(
+            f"The range of the colours is a smaller and a larger {wanted}, got "
+            f"{' '.join(map(str, ends))}. Pass two such as --range 0.5 8, or leave it "
+            "out."
+        )
+    return {name: value for name, value in options.items() if name != RANGE}

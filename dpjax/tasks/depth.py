@@ -48,7 +48,7 @@ class Prediction:
     """What is known of the depth of an image.
 
     Attributes:
-        depth: metres, float32 [h, w].
+        depth: metres, or what `Depth.answer_unit` says, float32 [h, w].
         deviation: standard deviation of its natural logarithm, float32 [h, w]; None
             where the network has none.
     """
@@ -105,6 +105,11 @@ class Depth(task.Task):
     limits: tuple[float, float] = (0.1, 100.0)
     also: tuple[str, ...] = ()
     has_edges: bool = False
+
+    @property
+    def answer_unit(self) -> str:
+        """Unit of the depth that a photograph is answered with, as it is written."""
+        return "m"
 
     def check(self, experiment: config.Experiment) -> None:
         super().check(experiment)
@@ -381,10 +386,10 @@ class Depth(task.Task):
         found = self._placed(self.predicted(given, output), record, protocol)
         truth = _truth(record)
         rules = depth_protocols.PROTOCOLS[protocol]
-        spread = found.deviation
+        spread, unit = found.deviation, self._scored_in(record)
         caption = "no valid depth"
         if "rel" in row:
-            caption = f"rel {row['rel']:.3f}, rms {row['rms']:.2f} m"
+            caption = f"rel {row['rel']:.3f}, rms {row['rms']:.2f} {unit}"
         return depth_maps.panel(
             record["image"],
             truth,
@@ -395,6 +400,7 @@ class Depth(task.Task):
             else depth_protocols.resized(spread, truth.shape),
             title=str(record["id"]),
             caption=caption,
+            unit=unit,
         )
 
     def enlargement(self, options: Mapping[str, Any]) -> int:
@@ -402,12 +408,13 @@ class Depth(task.Task):
 
         Args:
             options: {"range": (low, high)}, what the first and the last colour of the
-                picture stand for, metres; or nothing.
+                picture stand for, in `answer_unit`; or nothing.
 
         Raises:
             UserError: another option, or a range that does not rise from above 0.
         """
-        return super().enlargement(depth_answers.other_options(options))
+        wanted = f"depth in {self.answer_unit}, both above 0"
+        return super().enlargement(answer.without_range(options, wanted, above=0))
 
     def request(
         self,
@@ -421,10 +428,10 @@ class Depth(task.Task):
         It sees the whole photograph, with its aspect if the network takes any size.
 
         Returns:
-            One view, and the function that gives depth as colours with a bar in metres,
-            "depth" float32 [h, w] in metres, and "deviation", metres, where the network
-            has one.  Colours are those of the option "range", or else of what nearly
-            all pixels have; maps have every depth.
+            One view, and the function that gives depth as colours with a bar, "depth"
+            float32 [h, w], and "deviation" where the network has one, all of them in
+            `answer_unit`.  Colours are those of the option "range", or else of what
+            nearly all pixels have; maps have every depth.
 
         Raises:
             UserError: another option than `enlargement` knows.
@@ -438,9 +445,15 @@ class Depth(task.Task):
 
         def finish(outputs: list[Any]) -> answer.Shown:
             found = own.predicted(given, outputs[0])
-            return depth_answers.shown(found.depth, found.deviation, size, options)
+            return depth_answers.shown(
+                found.depth, found.deviation, size, options, self.answer_unit
+            )
 
         return [given], finish
+
+    def _scored_in(self, record: task.Example) -> str:
+        """Unit of the true depth of a record, and of what is compared with it."""
+        return "m"
 
     def _size(self, image: np.ndarray) -> tuple[int, int]:
         return tuple(self.size) or image.shape[:2]

@@ -353,6 +353,18 @@ class RelativeDepth(task.Task):
             caption=f"WHDR {row['whdr']:.3f}" if "whdr" in row else "no ordered pairs",
         )
 
+    def enlargement(self, options: Mapping[str, Any]) -> int:
+        """Returns 1.
+
+        Args:
+            options: {"range": (low, high)}, what the first and the last colour of the
+                picture stand for, in numbers of the network; or nothing.
+
+        Raises:
+            UserError: another option, or a range that does not rise.
+        """
+        return super().enlargement(answer.without_range(options, "number"))
+
     def request(
         self,
         image: np.ndarray,
@@ -366,10 +378,11 @@ class RelativeDepth(task.Task):
 
         Returns:
             One view, and the function that gives colours with a bar from near to far,
-            and "relative_depth" float32 [h, w], larger for farther.
+            and "relative_depth" float32 [h, w], larger for farther.  Colours are those
+            of the option "range", or else of what nearly all pixels have.
 
         Raises:
-            UserError: an option; none are known.
+            UserError: another option than `enlargement` knows.
         """
         self.enlargement(options)
         levels = photographs.in_8_bits(image)
@@ -381,7 +394,10 @@ class RelativeDepth(task.Task):
         def finish(outputs: list[Any]) -> answer.Shown:
             found = own._answered(given, outputs[0], size)
             maps = {"relative_depth": found.astype(np.float32)}
-            return answer.Shown(relative_maps.picture(found), maps)
+            ends = options.get(answer.RANGE)
+            ends = relative_maps.ends(found) if ends is None else ends
+            picture = relative_maps.picture(found, between=ends)
+            return answer.Shown(picture, maps, scale=ends)
 
         return [given], finish
 

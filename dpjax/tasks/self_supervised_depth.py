@@ -48,6 +48,7 @@ class SelfSupervisedDepth(depth.Depth):
             is focal length as a share of the width times the baseline, for records that
             do not tell and photographs; 0.3137 for KITTI.  With 1 depth is in
             baselines, as of a focal length that is the width.
+        limits: of the depth that is ever answered, in `answer_unit`.
         flip_average: the mirrored image is seen as well, and both disparities are
             blended ("pp" of Godard et al.).
         unit: the default; networks give disparity.
@@ -63,6 +64,11 @@ class SelfSupervisedDepth(depth.Depth):
     colours: bool = True
     focal_baseline: float = 1.0
     flip_average: bool = False
+
+    @property
+    def answer_unit(self) -> str:
+        """Metres as "m", or "baselines" where nothing is known of the cameras."""
+        return "baselines" if self.focal_baseline == 1 else "m"
 
     def check(self, experiment: config.Experiment) -> None:
         # The rules of Depth on losses and units are others.
@@ -232,7 +238,7 @@ class SelfSupervisedDepth(depth.Depth):
             output: what it gave, float32 [h', w', k], or one for each of two views.
 
         Returns:
-            Depth, metres where `focal_baseline` is.
+            Depth, in `answer_unit`.
         """
         shares = _left_shares(np.asarray(output))
         if self.flip_average:
@@ -295,6 +301,12 @@ class SelfSupervisedDepth(depth.Depth):
         if not self.flip_average:
             return views, finish
         return list(views[0]), lambda outputs: finish([np.stack(outputs)])
+
+    def _scored_in(self, record: task.Example) -> str:
+        # Records that do not tell their cameras have metres, and are compared so.
+        if record.get("focal_baseline") or not record["depth"].any():
+            return self.answer_unit
+        return super()._scored_in(record)
 
     def _seen_by(self, record: task.Example, protocol: str) -> "SelfSupervisedDepth":
         """This task for the camera of a record."""

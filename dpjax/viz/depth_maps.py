@@ -1,4 +1,4 @@
-"""Depth as colours with a bar in metres; errors and deviations beside it."""
+"""Depth as colours with a bar that has its unit; errors and deviations beside it."""
 
 import math
 from collections.abc import Sequence
@@ -148,24 +148,26 @@ def panel(
     deviation: np.ndarray | None = None,
     title: str = "",
     caption: str = "prediction",
+    unit: str = "m",
     is_log: bool = True,
 ) -> np.ndarray:
     """Returns photograph, true depth, predicted depth and error side by side.
 
     Truth and prediction have the range of the truth.  The error is |d - g|; the
-    deviation is shown as d s, metres as well, with the same colours: where a model
-    knows what it does not know, the last two pictures look alike.  Points of a laser
-    scanner become dots, or nobody would see them.
+    deviation is shown as d s, in the same unit and colours: where a model knows what it
+    does not know, the last two pictures look alike.  Points of a laser scanner become
+    dots, or nobody would see them.
 
     Args:
         image: uint8 [h, w, 3].
-        truth: metres, [h, w].
-        prediction: metres, [h, w].
+        truth: g, in `unit`, [h, w].
+        prediction: d, in `unit`, [h, w].
         valid: where there is truth, bool [h, w]; without it, grey.
         deviation: s, standard deviation of the natural logarithm of the prediction,
             [h, w]; None leaves it out.
         title: a line above the row.
         caption: below the prediction, such as its scores.
+        unit: written after the last number of each bar.
         is_log: even ratios of depth get even steps of colour.
 
     Returns:
@@ -190,7 +192,8 @@ def panel(
     misses["most"] = max(tops) or 1.0
     parts = [("image", with_margin(image))]
     for label, values, where, scale in maps:
-        parts.append((label, with_bar(colours(values, where, **scale), **scale)))
+        picture = colours(values, where, **scale)
+        parts.append((label, with_bar(picture, unit=unit, **scale)))
     return panels.compose(parts, title=title)
 
 

@@ -10,7 +10,7 @@ import pytest
 from dpjax import config, errors
 from dpjax.cli import predict
 from dpjax.inference import predictor
-from dpjax.tasks import depth, relative_depth, segmentation
+from dpjax.tasks import depth, relative_depth, segmentation, self_supervised_depth
 from tests import depth_weights
 
 SURE = config.Model(
@@ -105,6 +105,18 @@ def test_a_single_map_says_its_range_and_unit_too(tmp_path, folder, weights, cap
     )
 
 
+def test_depth_that_pairs_taught_without_their_cameras_is_in_baselines(
+    tmp_path, folder, capsys
+):
+    task = self_supervised_depth.SelfSupervisedDepth(size=(32, 64), limits=(0.01, 1e4))
+    model = config.Model("garg2016_resnet50", {"blocks": (1, 1, 1, 1)})
+    weights = depth_weights.write(tmp_path / "pairs.safetensors", model, task)
+    words = [str(weights), str(folder / "a.png"), "-o", str(tmp_path / "o.png")]
+    assert predict.main([*words, "--maps"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert re.fullmatch(r".*: \d+ x \d+, \S+ to \S+ baselines", line)
+
+
 def test_a_folder_gets_its_maps_and_a_line_about_each_file(
     tmp_path, folder, weights, capsys
 ):
@@ -180,7 +192,8 @@ def test_what_has_no_such_map_or_range_is_told_before_anything_is_written(
         ([weights["depth"], *words, "--map", "depht"], "Did you mean depth"),
         ([weights["depth"], *words, "--range", "3", "2"], "a smaller and a larger"),
         ([weights["depth"], *words, "--range", "-1", "2"], "both above 0, got -1.0 2"),
-        ([weights["order"], *words, "--range", "1", "2"], "no option 'range'"),
+        ([weights["order"], *words, "--range", "2", "1"], "larger number, got 2.0 1.0"),
+        ([weights["labels"], *words, "--range", "1", "2"], "no option 'range'"),
         ([noise, *words, "--range", "1", "2"], "option of restoration 'range'"),
     ):
         with pytest.raises(errors.UserError, match=message):

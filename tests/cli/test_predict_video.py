@@ -91,11 +91,27 @@ def test_a_range_is_the_scale_of_every_frame(tmp_path, film, depth, capsys):
     assert "colours from 0.3 to 3 m\n" in capsys.readouterr().out
 
 
-def test_relative_depth_keeps_a_scale_of_each_frame(tmp_path, film):
+def test_relative_depth_of_a_video_has_one_scale_too(tmp_path, film, capsys):
     task = relative_depth.RelativeDepth(size=(96, 128))
     weights = str(depth_weights.write(tmp_path / "order.safetensors", task=task))
-    assert predict.main([weights, str(film), "-o", str(tmp_path / "o.mp4")]) == 0
-    check_frames(tmp_path / "o.mp4", [r.image for r in wanted(weights, film)])
+    words = [weights, str(film), "-o", str(tmp_path / "o.mp4")]
+    assert predict.main(words) == 0
+    own = wanted(weights, film)
+    low, high = own[0].scale
+    low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
+    results = wanted(weights, film, range=(low, high))
+    check_frames(tmp_path / "o.mp4", [result.image for result in results])
+    said = f"9 frames at 12.5 a second, colours from {low:.3g} to {high:.3g}\n"
+    assert said in capsys.readouterr().out
+    apart = [
+        np.abs(a.image.astype(int) - b.image).mean()
+        for a, b in zip(results, own, strict=True)
+    ]
+    assert max(apart) > 12  # a scale of each frame would be seen
+    low, high = low - 1, high + 1
+    assert predict.main([*words, "--range", str(low), str(high)]) == 0
+    results = wanted(weights, film, range=(low, high))
+    check_frames(tmp_path / "o.mp4", [result.image for result in results])
 
 
 def test_videos_are_restored_and_enlarged(tmp_path, frames, tiny_weights, capsys):

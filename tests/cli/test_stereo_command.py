@@ -86,15 +86,25 @@ def test_our_engine_gives_the_same_and_how_sure_it_is(views, capsys, monkeypatch
 
 def test_truth_scores_the_pixels_that_are_not_hidden(views, capsys):
     assert run(*views, "--truth", "truth.npy", "--scale", 4) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == ""
     # 4 columns leave the view, and 8 x 50 pixels are behind the square.
     visible = 128 * (192 - 4) - 8 * 50
     assert f"of {visible} non-occluded pixels: bad-0.5 " in out
     shares = [float(part.split("%")[0].split()[-1]) for part in out.split(", ")[-5:-2]]
     assert all(share < 5 for share in shares)
     assert "with an average error of 0.0" in out
-    assert run(*views, "--truth", "truth.npy") == 0  # of a wrong scale
-    assert "bad-2.0 100.00%" in capsys.readouterr().out
+
+
+def test_truth_of_another_scale_is_told(views, capsys):
+    assert run(*views, "--truth", "truth.npy") == 0
+    said = capsys.readouterr()
+    assert "bad-2.0 100.00%" in said.out
+    assert "nearly everywhere it is 4 times what was matched (median)" in said.err
+    # So large that no pixel is seen twice, which cannot be scored.
+    with pytest.raises(errors.UserError, match="none with any"):
+        run(*views, "--truth", "truth.npy", "--scale", 1 / 64)
+    assert "it is 256 times what was matched" in capsys.readouterr().err
 
 
 def test_without_an_output_new_files_are_written_here(here, views, capsys):
@@ -190,6 +200,26 @@ def test_a_swapped_pair_without_points_is_known_by_its_consistent_pixels(monkeyp
     left, right, _ = random_dots.pair(behind=9)
     said = "swapped: .*% of the pixels are consistent, and 9"
     refused(errors.UserError, said, right, left)
+
+
+def test_noise_is_not_the_other_view_of_a_swapped_pair(here, photo, capsys):
+    rng = np.random.default_rng(0)
+    left = photo[:128, :192]
+    noise = rng.integers(0, 256, left.shape).astype(np.uint8)
+    names = [save(here / "l.png", left), save(here / "r.png", noise)]
+    for pair in (names, names[::-1]):
+        assert run(*pair) == 0
+        said = capsys.readouterr().err
+        assert "do not seem to show the same scene" in said
+        assert "swapped" not in said
+        assert "Only" not in said  # which would be the same again
+
+
+def test_the_same_picture_twice_is_a_warning(views, capsys):
+    assert run(views[0], views[0]) == 0
+    said = capsys.readouterr()
+    assert "100.0% known, disparities 0.0 to 0.0 px" in said.out
+    assert "warning: Both views are the same picture" in said.err
 
 
 def test_a_pair_that_is_not_rectified_is_refused_with_its_offset():
@@ -289,6 +319,12 @@ def test_folders_give_the_files_of_one_by_one_and_tell_the_others(folders, capsy
             alone = folders / f"one{end}"
             assert alone.read_bytes() == (folders / f"out/{name}{end}").read_bytes()
     assert len([p for p in (folders / "out").rglob("*") if p.is_file()]) == 6
+
+
+def test_truth_of_another_scale_is_told_of_each_pair(folders, capsys):
+    assert run("left", "right", "--truth", "truth", "--scale", 4) == 3
+    lines = [x for x in capsys.readouterr().err.splitlines() if "0.25 times" in x]
+    assert [x.split(": ")[1] for x in lines] == ["left/a.png", "left/deep/b.png"]
 
 
 def test_folders_without_an_output_get_a_new_one(folders, capsys):

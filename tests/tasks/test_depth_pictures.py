@@ -5,7 +5,7 @@ import pytest
 
 from dpjax import errors
 from dpjax.tasks import depth, relative_depth, segmentation
-from dpjax.viz import depth_maps
+from dpjax.viz import depth_maps, relative_maps
 
 TASK = depth.Depth(size=(30, 40))
 
@@ -61,8 +61,39 @@ def test_a_range_that_does_not_rise_from_above_0_is_refused(ends):
         TASK.enlargement({"range": ends})
 
 
-def test_only_depth_in_metres_has_a_range():
-    assert TASK.enlargement({"range": (0.5, 8.0)}) == 1
-    for task in (relative_depth.RelativeDepth(), segmentation.Segmentation()):
-        with pytest.raises(errors.UserError, match="no option 'range'"):
-            task.enlargement({"range": (0.5, 8.0)})
+def test_only_depth_has_a_range():
+    for task in (TASK, relative_depth.RelativeDepth()):
+        assert task.enlargement({"range": (0.5, 8.0)}) == 1
+    with pytest.raises(errors.UserError, match="no option 'range'"):
+        segmentation.Segmentation().enlargement({"range": (0.5, 8.0)})
+
+
+def test_relative_depth_has_a_range_of_any_sign_and_no_unit():
+    task = relative_depth.RelativeDepth(size=(60, 80))
+    image = np.zeros((60, 80, 3), np.float32)
+    values = np.linspace(-2, 3, 4800, dtype=np.float32).reshape(60, 80, 1)
+    plain, ranged, shifted = (
+        task.request(image, options)[1]([numbers])
+        for options, numbers in (
+            ({}, values),
+            ({"range": (-5.0, 5.0)}, values),
+            ({}, 2 * values + 7),
+        )
+    )
+    np.testing.assert_allclose(
+        plain.scale, np.quantile(values, [0.02, 0.98]), rtol=1e-6
+    )
+    np.testing.assert_allclose(shifted.scale, 2 * np.array(plain.scale) + 7, rtol=1e-6)
+    assert not plain.scale_is_log
+    assert plain.units == {}
+    assert ranged.scale == (-5.0, 5.0)
+    wanted = relative_maps.picture(values[..., 0], between=(-5.0, 5.0))
+    np.testing.assert_array_equal(ranged.picture, wanted)
+    assert (ranged.picture != plain.picture).any()
+    np.testing.assert_array_equal(*(x.maps["relative_depth"] for x in (plain, ranged)))
+
+
+@pytest.mark.parametrize("ends", [(3.0, 2.0), (2.0, 2.0), (0.0, np.inf), (1.0,)])
+def test_a_range_of_relative_depth_that_does_not_rise_is_refused(ends):
+    with pytest.raises(errors.UserError, match="a smaller and a larger number, got"):
+        relative_depth.RelativeDepth().enlargement({"range": ends})

@@ -10,6 +10,7 @@ import pytest
 from dpjax import config, errors
 from dpjax.losses import view_synthesis
 from dpjax.tasks import depth_protocols, self_supervised_depth
+from dpjax.viz import depth_maps
 
 SIZE = (24, 40)
 DATA = config.Data(("x",), ("y",), crop=SIZE, batch_size=4)
@@ -190,6 +191,51 @@ def test_averaging_over_flips_shows_both_views_and_turns_the_answer_back(record)
     assert len(asked) == 2
     shown = finish([ramp, ramp[:, ::-1]])
     np.testing.assert_allclose(shown.maps["depth"], one, rtol=1e-5)
+
+
+def bar_units(monkeypatch):
+    """Units of the bars that are drawn from now on."""
+    found, original = [], depth_maps.with_bar
+
+    def with_bar(picture, *, unit, **scale):
+        found.append(unit)
+        return original(picture, unit=unit, **scale)
+
+    monkeypatch.setattr(depth_maps, "with_bar", with_bar)
+    return found
+
+
+@pytest.mark.parametrize(("known", "unit"), [(1.0, "baselines"), (0.3137, "m")])
+def test_depth_of_cameras_that_nobody_knows_is_in_baselines(
+    record, known, unit, monkeypatch
+):
+    drawn = bar_units(monkeypatch)
+    task = dataclasses.replace(TASK, focal_baseline=known)
+    _, finish = task.request(record["image"] / np.float32(255), {})
+    shown = finish([np.full((*SIZE, 2), 0.1, np.float32)])
+    assert shown.units == {"depth": unit}
+    assert drawn == [unit]
+    np.testing.assert_allclose(shown.maps["depth"], known / 0.1, rtol=1e-6)
+    with pytest.raises(errors.UserError, match=f"larger depth in {unit}, both above 0"):
+        task.enlargement({"range": (2.0, 1.0)})
+
+
+@pytest.mark.parametrize(
+    ("change", "unit"),
+    [
+        ({}, "m"),  # the record tells its cameras
+        ({"focal_baseline": np.float32(SIZE[1])}, "baselines"),  # or that it does not
+        ({"focal_baseline": None}, "m"),  # a set in metres is compared as metres
+        ({"focal_baseline": None, "depth": None}, "baselines"),
+    ],
+)
+def test_panels_have_the_unit_of_what_they_compare(record, change, unit, monkeypatch):
+    drawn = bar_units(monkeypatch)
+    seen = {k: v for k, v in {**record, **change}.items() if v is not None}
+    output = np.full((*SIZE, 2), 0.1, np.float32)
+    row = scored(TASK, seen, output)
+    TASK.panel(seen, "", None, output, row, "all_pixels")
+    assert drawn == [unit] * 3
 
 
 def test_disparity_of_0_and_less_is_the_farthest_depth():

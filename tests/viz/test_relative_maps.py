@@ -1,6 +1,7 @@
 """Relative depth as colours: the same for every unit, whatever a few pixels hold."""
 
 import numpy as np
+import pytest
 
 from dpjax.viz import depth_maps, relative_maps
 
@@ -30,6 +31,23 @@ def test_pixels_that_are_not_valid_take_no_colours_and_are_grey():
 def test_maps_without_a_range_have_the_colour_of_the_middle():
     for values, valid in ((np.ones((3, 4)), None), (VALUES, np.zeros((40, 50), bool))):
         np.testing.assert_array_equal(relative_maps.shares(values, valid), 0.5)
+
+
+def test_a_range_that_is_given_is_the_one_of_every_map():
+    found = relative_maps.shares(VALUES, between=(-2.0, 6.0))
+    np.testing.assert_allclose(found, (VALUES + 2) / 8)
+    both = [relative_maps.picture(v, between=(-2.0, 6.0)) for v in (VALUES, VALUES + 1)]
+    assert (both[0] != both[1]).mean() > 0.5
+    own = [relative_maps.picture(v) for v in (VALUES, VALUES + 1)]
+    assert (own[0] != own[1]).mean() < 0.01
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e6])
+def test_the_ends_of_a_constant_map_rise(value):
+    low, high = relative_maps.ends(np.full((3, 4), value))
+    assert low < value < high
+    assert (low + high) / 2 == pytest.approx(value)
+    assert relative_maps.ends(VALUES, np.zeros((40, 50), bool)) == (-0.5, 0.5)
 
 
 def test_far_is_red_and_near_is_blue():

@@ -55,14 +55,16 @@ class Matcher:
             DataError: a pair that is not rectified.
         """
         seen = points.match(*views)
-        told = doubts.of_points(seen, self.settings)
+        told = doubts.of_views(*views) + doubts.of_points(seen, self.settings)
         self._refuse(told)
         found = self._engine(*views)
         may_be_swapped = seen is None and self.settings.min_disparity >= 0
+        sides = []
         if may_be_swapped and found.valid.mean() < _FEW:
-            told += doubts.of_sides(found, self._engine(*views[::-1]))
-            self._refuse(told)
-        told += doubts.of_winners(found, self.settings)
+            sides = doubts.of_sides(found, self._engine(*views[::-1]))
+            self._refuse(sides)
+        told += sides
+        told += doubts.of_winners(found, self.settings, few_are_told=bool(sides))
         return Checked(found, [doubt.text for doubt in told])
 
     def save(self, found: engines.Match, target: Path) -> None:

@@ -7,6 +7,10 @@ import numpy as np
 from dpjax.inference.stereo import engines
 from dpjax.metrics import disparity as metrics
 
+_FEWEST = 100  # pixels; fewer have a common ratio by chance
+_SPREAD = 1.1  # between the median of a common ratio and its quartiles
+_OTHER = 1.5  # ratio, or one in so many, that is another scale
+
 
 def row(found: engines.Match, truth: np.ndarray) -> np.ndarray:
     """Returns the sums of one pair over the pixels that both views show.
@@ -21,6 +25,34 @@ def row(found: engines.Match, truth: np.ndarray) -> np.ndarray:
     known = np.isfinite(truth)
     truth = np.where(known, truth, 0)
     return metrics.sums(found.disparity, truth, metrics.visible(truth, known))
+
+
+def doubts(found: engines.Match, truth: np.ndarray) -> list[str]:
+    """Returns whether the truth looks as if it were stored in another scale.
+
+    Wrong matches differ from the truth in many ways, a wrong scale in one: everywhere
+    the truth is the same number of times what was matched.
+
+    Args:
+        found: disparities of the left view.
+        truth: pixels, [h, w]; NaN where unknown.
+
+    Returns:
+        A line of text, or none.
+    """
+    both = found.valid & (found.disparity > 0) & (truth > 0)
+    if both.sum() < _FEWEST:
+        return []
+    ratio = truth[both].astype(np.float64) / found.disparity[both]
+    low, middle, high = np.percentile(ratio, (25, 50, 75))
+    is_common = high <= _SPREAD * middle and _SPREAD * low >= middle
+    if not is_common or 1 / _OTHER <= middle <= _OTHER:
+        return []
+    return [
+        "The truth seems to have another scale: nearly everywhere it is "
+        f"{middle:.3g} times what was matched (median). Is --scale to be {middle:.3g} "
+        "times as large?"
+    ]
 
 
 def line(rows: Sequence[np.ndarray]) -> str:

@@ -1,6 +1,7 @@
 """What points and winners say about a pair, at and around each threshold."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from dpjax import errors
 from dpjax.data.stereo.points import Points
 from dpjax.inference.stereo import doubts, engines
 from dpjax.ops.stereo import matching
+from tests import random_dots
 
 RANGE = matching.Settings(disparities=32)
 
@@ -86,6 +88,7 @@ def test_few_answers_are_told():
     values[:2] = 4
     (doubt,) = doubts.of_winners(found(values), RANGE)
     assert "Only 20% of the pixels" in doubt.text
+    assert doubts.of_winners(found(values), RANGE, few_are_told=True) == []
 
 
 def test_far_more_answers_with_the_sides_exchanged_mean_a_swapped_pair():
@@ -97,3 +100,22 @@ def test_far_more_answers_with_the_sides_exchanged_mean_a_swapped_pair():
     assert doubt.error is errors.UserError
     assert "40% of the pixels are consistent, and 70%" in doubt.text
     assert doubts.of_sides(found(many), found(few)) == []
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(4, 17), (10, 59), (45, 20)])
+def test_few_answers_either_way_do_not_mean_a_swapped_pair(ours, theirs):
+    few, more = (np.full((10, 10), np.nan) for _ in "12")
+    few.flat[:ours], more.flat[:theirs] = 3, 3
+    (doubt,) = doubts.of_sides(found(few), found(more))
+    assert doubt.error is None
+    said = f"same scene: .*, {ours}% of the pixels are consistent, and {theirs}% with"
+    assert re.search(said, doubt.text)
+    assert "swapped" not in doubt.text
+
+
+def test_two_views_that_are_one_picture_are_told():
+    left, right, _ = random_dots.pair()
+    assert doubts.of_views(left, right) == []
+    (doubt,) = doubts.of_views(left, left.copy())
+    assert doubt.error is None
+    assert doubt.text.startswith("Both views are the same picture")
