@@ -5,8 +5,10 @@ r (`ops.ordinal`: +1 where i is farther) costs
 
     log(1 + exp(-r (f_i - f_j)))  if r is +1 or -1,   (f_i - f_j)^2  if r is 0
 
-(Chen et al., NIPS 2016, eq. 2).  The losses below differ in where relations come from,
-in which pairs count how much, and in what is divided by what.
+(Chen et al., NIPS 2016, eq. 2).  The losses below differ in which pairs count how much,
+and in what is divided by what; where relations come from is left to their callers.
+Cao et al. (TCSVT 2020) have no loss of their own: theirs is `diw` with relations by
+differences of disparity.
 """
 
 import jax
@@ -16,7 +18,7 @@ from jax import numpy as jnp
 from dpjax import errors
 from dpjax.losses import depth as depth_losses
 from dpjax.losses import gradient_matching
-from dpjax.ops import ordinal, pairs
+from dpjax.ops import pairs
 
 
 def pair_losses(
@@ -47,7 +49,7 @@ def pair_losses(
 
 
 def diw(
-    output: jax.Array, points: pairs.Pairs, relation: jax.Array
+    output: jax.Array, points: pairs.Pairs, relation: jax.Array, *, keep: float = 1.0
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the sum over pairs and their number (Chen et al., NIPS 2016).
 
@@ -55,56 +57,22 @@ def diw(
         output: f, larger for farther, [b, h, w].
         points: the pairs, such as one that a person judged, [b, p].
         relation: r, -1, 0 or +1, int [b, p].
+        keep: share of the ordered pairs that counts, see `hardest`; all in the paper.
 
     Returns:
         float32 [b] and float32 [b], both weighted; 0 and 0 for images without pairs.
 
     Raises:
-        UserError: shapes that do not belong together.
+        UserError: shapes that do not belong together, or a share out of range.
     """
-    costs = points.weight * pair_losses(output, points, relation)
-    return costs.sum(1), points.weight.sum(1)
-
-
-def rdis(
-    output: jax.Array,
-    disparity: jax.Array,
-    confident: jax.Array,
-    points: pairs.Pairs,
-    *,
-    threshold: float = 0.02,
-) -> tuple[jax.Array, jax.Array]:
-    """Returns the sum over pairs of a stereo film and their number.
-
-    The loss of Chen et al. with relations by differences of disparity, as a share of
-    the range that disparities of the image have.  Cao et al. (TCSVT 2020) pre-train on
-    such pairs; their threshold is not known to us.
-
-    Args:
-        output: f, larger for farther, [b, h, w].
-        disparity: of any sign and unit, larger for nearer, [b, h, w]; anything where it
-            is not confident.
-        confident: where a disparity is known, bool [b, h, w].
-        points: pairs of confident pixels, [b, p].
-        threshold: difference that makes an order, as a share of the range.
-
-    Returns:
-        float32 [b] and float32 [b]; 0 and 0 for images without pairs.
-
-    Raises:
-        UserError: shapes that do not belong together, or a threshold out of range.
-    """
-    relation = ordinal.by_difference(disparity, confident, points, threshold=threshold)
-    return diw(output, points, relation)
+    costs = pair_losses(output, points, relation)
+    hard, equal = _parts(costs, points, relation, keep)
+    weights = points.weight * (hard | equal)
+    return (weights * costs).sum(1), weights.sum(1)
 
 
 def redweb(
-    output: jax.Array,
-    depth: jax.Array,
-    points: pairs.Pairs,
-    *,
-    threshold: float = 0.02,
-    keep: float = 0.75,
+    output: jax.Array, points: pairs.Pairs, relation: jax.Array, *, keep: float = 0.75
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the loss of Xian et al. (CVPR 2018) of each image, and whether it counts.
 
@@ -115,35 +83,31 @@ def redweb(
 
     Args:
         output: f, larger for farther, [b, h, w].
-        depth: positive wherever pairs count, in any unit, [b, h, w].
         points: the pairs, [b, p].
-        threshold: least ratio of depths that makes an order, less 1.
-        keep: share of the ordered pairs that counts, those of the largest loss, in
-            (0, 1]; of an image with any at least one.
+        relation: r, -1, 0 or +1, int [b, p]; by ratios of 1.02 in the paper.
+        keep: share of the ordered pairs that counts, see `hardest`.
 
     Returns:
         float32 [b] and float32 [b], the second 1 for an image with pairs; 0 and 0
         otherwise.
 
     Raises:
-        UserError: shapes that do not belong together, or options out of range.
+        UserError: shapes that do not belong together, or a share out of range.
     """
-    relation = ordinal.by_ratio(depth, points, threshold=threshold)
     costs = pair_losses(output, points, relation)
-    counts = points.weight > 0
-    hard = hardest(costs, counts & (relation != 0), keep=keep)
-    equal = counts & (relation == 0)
-    parts = (_mean(costs, points.weight * part) for part in (hard, equal))
-    return sum(parts), counts.any(1).astype(jnp.float32)
+    parts = _parts(costs, points, relation, keep)
+    total = sum(_mean(costs, points.weight * part) for part in parts)
+    return total, (points.weight > 0).any(1).astype(jnp.float32)
 
 
 def sgr(
     output: jax.Array,
-    depth: jax.Array,
     points: pairs.Pairs,
+    relation: jax.Array,
     *,
-    threshold: float = 0.03,
+    keep: float = 1.0,
     equal: float = 1.0,
+    depth: jax.Array | None = None,
     valid: jax.Array | None = None,
     gradient: float = 0.0,
 ) -> tuple[jax.Array, jax.Array]:
@@ -157,10 +121,11 @@ def sgr(
     Args:
         output: f, larger for farther; log depth if the gradient term is to make sense,
             [b, h, w].
-        depth: positive wherever pairs count, in any unit, [b, h, w].
         points: the pairs, [b, p].
-        threshold: least ratio of depths that makes an order, less 1.
+        relation: r, -1, 0 or +1, int [b, p]; by ratios of 1.03 in the paper.
+        keep: share of the ordered pairs that counts, see `hardest`; all in the paper.
         equal: weight of pairs of equal depth.
+        depth: positive where it is valid, for the gradient term, [b, h, w].
         valid: pixels with depth, for the gradient term, bool [b, h, w].
         gradient: weight of the gradient term.
 
@@ -170,18 +135,20 @@ def sgr(
 
     Raises:
         UserError: shapes that do not belong together, options out of range, or a
-            gradient term without valid pixels.
+            gradient term without depth and valid pixels.
     """
-    if not equal >= 0 or not gradient >= 0 or (gradient and valid is None):
+    has_map = depth is not None and valid is not None
+    if not equal >= 0 or not gradient >= 0 or (gradient and not has_map):
         raise errors.UserError(
-            "sgr wants weights of at least 0, and the valid pixels for its gradient "
-            f"term, got {equal!r} and {gradient!r}, valid "
-            f"{'missing' if valid is None else 'given'}."
+            "sgr wants weights of at least 0, and depth and valid pixels for its "
+            f"gradient term, got {equal!r} and {gradient!r}, depth and valid "
+            f"{'given' if has_map else 'missing'}."
         )
-    relation = ordinal.by_ratio(depth, points, threshold=threshold)
     costs = pair_losses(output, points, relation)
+    hard, same = _parts(costs, points, relation, keep)
     costs = jnp.where(relation == 0, equal * costs, costs)
-    value, has_pairs = _mean(costs, points.weight), (points.weight > 0).any(1)
+    value = _mean(costs, points.weight * (hard | same))
+    has_pairs = (points.weight > 0).any(1)
     if gradient:
         target = depth_losses.log_depth(depth, valid)
         slopes, _ = gradient_matching.gradient_matching(output, target, valid)
@@ -205,10 +172,19 @@ def hardest(costs: jax.Array, counts: jax.Array, *, keep: float) -> jax.Array:
     """
     if not 0 < keep <= 1:
         raise errors.UserError(f"The share of hard pairs is in (0, 1], got {keep!r}.")
+    if keep == 1:  # two sorts less
+        return counts
     falling = lax.stop_gradient(jnp.where(counts, -costs, jnp.inf))
     rank = jnp.argsort(jnp.argsort(falling, axis=1), axis=1)  # both sorts are stable
     kept = jnp.maximum(jnp.rint(keep * counts.sum(1)), 1)
     return counts & (rank < kept[:, None])
+
+
+def _parts(costs, points, relation, keep):
+    """The hardest of the ordered pairs, and the equal ones, bool [b, p] both."""
+    counts = points.weight > 0
+    hard = hardest(costs, counts & (relation != 0), keep=keep)
+    return hard, counts & (relation == 0)
 
 
 def _mean(costs, weights):

@@ -19,6 +19,7 @@ from dpjax import errors
 from dpjax.ops import resize
 
 Mode = Literal["align_corners", "half_pixel", "cubic"]
+Bilinear = Literal["half_pixel", "align_corners"]
 
 
 def to_size(

@@ -54,7 +54,7 @@ class DepthBins(depth.Depth):
     alpha: float = 0.2
     is_normalised: bool = False
     decoding: binning.Decoding = "expectation"
-    upsampling: enlarge.Mode = "half_pixel"
+    upsampling: enlarge.Bilinear = "half_pixel"
 
     @property
     def is_ordinal(self) -> bool:
@@ -81,8 +81,8 @@ class DepthBins(depth.Depth):
             (
                 "upsampling",
                 self.upsampling,
-                "half_pixel or align_corners",
-                lambda v: v in ("half_pixel", "align_corners"),
+                " or ".join(enlarge.Bilinear.__args__),
+                lambda v: v in enlarge.Bilinear.__args__,
             ),
         )
         config.check_rules(rules, "task.")

@@ -3,39 +3,35 @@
 Networks give a number for every pixel that is larger for what is farther.  They learn
 from pairs of points whose order is known (Chen et al., NIPS 2016; Xian et al., CVPR
 2018 and 2020; Cao et al., TCSVT 2020), and are a start for networks of metric depth.
-Metres are hidden: depth is divided by the median of its crop before a loss sees it, and
-no loss changes if all depths are multiplied by a number.
+People have put the points in order, or a map of depth or disparity does.  Metres are
+hidden: depth is divided by the median of its crop before a loss sees it, and no loss
+changes if all depths are multiplied by a number.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 from jax import numpy as jnp
 
-from dpjax import config, errors
-from dpjax.data import crop_window, depth_files, sources
-from dpjax.losses import affine_invariant, ranking
-from dpjax.ops import enlarge, ordinal, pair_sampling, pairs
+from dpjax import config
+from dpjax.data import crop_window, point_crop, sources
+from dpjax.ops import enlarge, pairs
 from dpjax.tasks import (
     answer,
     depth_protocols,
+    ordinal_pairs,
     ordinal_protocols,
+    ordinal_records,
     photographs,
     pixel_networks,
     task,
 )
 from dpjax.viz import relative_maps
 
-Loss = Literal["diw", "redweb", "sgr", "rdis", "affine_invariant"]
-Target = Literal["depth", "disparity"]
-Sampler = Literal["random", "edges"]
-
-_OF_RATIOS = ("redweb", "sgr")  # which a disparity of unknown shift does not have
 _PAIRS = 1  # folded into the key of an example: colours have another
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _EVERY = 10  # thresholds from one that is shown to the next, 0.1
 _PREDICTS = "dense"  # of pictures that belong to no set
 
@@ -48,17 +44,24 @@ class RelativeDepth(task.Task):
         loss: "diw" (Chen et al., NIPS 2016), "redweb" (Xian et al., CVPR 2018), "sgr"
             (CVPR 2020), "rdis", of differences of disparity (Cao et al., TCSVT 2020),
             or as a control without pairs "affine_invariant" (Ranftl et al., TPAMI
-            2020).
-        target: what records know, "depth", whose ratios make an order, or "disparity",
-            of any sign and larger for nearer, whose differences do.
-        pairs: of points, drawn for each example in each update.
-        sampler: "random", or "edges", half of them across edges of the image.
+            2020), of log depth where the paper has inverse depth, or of disparity.
+        target: what records know, "depth", whose ratios make an order, "disparity", of
+            any sign and larger for nearer, whose differences do, or "points", pairs
+            that were put in order, as in DIW.
+        pairs: of points, drawn for each example in each update; with a target of points
+            how many there is room for, of more some are drawn.
+        sampler: "random", or "edges", half of the pairs across edges of the image; by
+            default that of the loss's paper, "edges" for "sgr", "random" for others.
         threshold: least ratio less 1 that makes an order, or least difference as a
-            share of the range of disparities.
-        keep: share of the ordered pairs that "redweb" learns from, the worst.
+            share of the range of disparities; by default 0.03 for "sgr" and 0.02 for
+            others, of which "redweb" alone has it from its paper.
+        keep: share of the ordered pairs that the loss sees, the hardest, in (0, 1]; by
+            default 0.75 for "redweb", and all for others.
         gradient: weight of the slopes on four scales; 0.2 in "sgr", 0.5 in
             "affine_invariant"; others have none.
-        least_confidence: of disparities, where records say one; larger ones count.
+        least_confidence: of disparities, where records say one, a share of the most
+            that there is, in [0, 1); pixels with a larger one count. 0 leaves out what
+            was filled in.
         upsampling: how the numbers are enlarged, "half_pixel" or "align_corners".
         size: height and width that images are brought to first, pixels; none keeps
             their own.
@@ -77,15 +80,15 @@ class RelativeDepth(task.Task):
     result: ClassVar[str] = "relative_depth"
     maps: ClassVar[Mapping[str, type]] = {"relative_depth": np.float32}
 
-    loss: Loss = "redweb"
-    target: Target = "depth"
+    loss: ordinal_pairs.Loss = "redweb"
+    target: ordinal_records.Target = "depth"
     pairs: int = 3000
-    sampler: Sampler = "random"
-    threshold: float = 0.02
-    keep: float = 0.75
+    sampler: ordinal_pairs.Sampler | None = None
+    threshold: float | None = None
+    keep: float | None = None
     gradient: float = 0.0
     least_confidence: float = 0.0
-    upsampling: enlarge.Mode = "half_pixel"
+    upsampling: enlarge.Bilinear = "half_pixel"
     size: tuple[int, ...] = ()
     zooms: tuple[float, float] = (1.0, 1.5)
     mirror: bool = True
@@ -103,48 +106,28 @@ class RelativeDepth(task.Task):
             "CRF {} joins.",
         )
         photographs.check_upright(experiment.evaluation)
-        sloped = ("sgr", "affine_invariant")
         rules = (
+            *ordinal_pairs.rules(self),
             (
-                "loss",
-                self.loss,
-                f"one of {', '.join(Loss.__args__)}, and none of "
-                f"{', '.join(_OF_RATIOS)} with disparities, which have no ratios",
-                lambda v: (
-                    v in Loss.__args__
-                    and not (v in _OF_RATIOS and self.target == "disparity")
-                ),
-            ),
-            (
-                "target",
-                self.target,
-                f"one of {', '.join(Target.__args__)}",
-                lambda v: v in Target.__args__,
-            ),
-            ("pairs", self.pairs, "at least 6", lambda v: v >= 6),
-            (
-                "sampler",
-                self.sampler,
-                f"one of {', '.join(Sampler.__args__)}",
-                lambda v: v in Sampler.__args__,
-            ),
-            ("threshold", self.threshold, "above 0", lambda v: v > 0),
-            ("keep", self.keep, "in (0, 1]", lambda v: 0 < v <= 1),
-            (
-                "gradient",
-                self.gradient,
-                f"at least 0, and 0 but for {' and '.join(sloped)}",
-                lambda v: v == 0 or (v > 0 and self.loss in sloped),
+                "least_confidence",
+                self.least_confidence,
+                "a share of the most confidence, in [0, 1)",
+                lambda v: 0 <= v < 1,
             ),
             (
                 "upsampling",
                 self.upsampling,
-                "half_pixel or align_corners",
-                lambda v: v in ("half_pixel", "align_corners"),
+                " or ".join(enlarge.Bilinear.__args__),
+                lambda v: v in enlarge.Bilinear.__args__,
             ),
             *photographs.rules(self.size, self.zooms, self.jitter),
         )
         config.check_rules(rules, "task.")
+
+    @property
+    def order(self) -> ordinal_pairs.OrdinalPairs:
+        """The loss, with what is left to its paper."""
+        return ordinal_pairs.resolved(self)
 
     def with_records(self, opened: Sequence[sources.Source]) -> "RelativeDepth":
         """Returns this task.
@@ -153,21 +136,39 @@ class RelativeDepth(task.Task):
             DataError: records that know neither the target nor pairs of points.
         """
         for name, record in sources.samples(opened):
-            if self.target not in record and "points" not in record:
-                raise errors.DataError(
-                    f"{name} has no {self.target} and no pairs of points. Name another "
-                    "source, or the target that it has: --task.target depth or "
-                    "disparity; evaluate.py takes a config that has it, with --weights."
-                )
+            ordinal_records.check_any(name, record, self.target)
         return self
+
+    def check_example(self, record: task.Example) -> None:
+        """Raises if a record does not have the target.
+
+        Raises:
+            DataError: the message names what it has instead.
+        """
+        ordinal_records.check_taught(record, self.target)
 
     def batch_spec(
         self, data: config.Data, batch_size: int
     ) -> dict[str, jax.ShapeDtypeStruct]:
-        """Returns shapes and types of image, target, has_target, valid, position."""
-        return photographs.batch_spec(
-            data, batch_size, target=jnp.float32, has_target=jnp.bool_
-        )
+        """Returns shapes and types of a batch.
+
+        Returns:
+            image, valid and position; and target with has_target, or points, relation
+            and has_relation.
+        """
+        if self.target != "points":
+            return photographs.batch_spec(
+                data, batch_size, target=jnp.float32, has_target=jnp.bool_
+            )
+        shapes = {
+            "points": ((self.pairs, 2, 2), jnp.int32),
+            "relation": ((self.pairs,), jnp.int8),
+            "has_relation": ((self.pairs,), jnp.bool_),
+        }
+        return photographs.batch_spec(data, batch_size) | {
+            name: jax.ShapeDtypeStruct((batch_size, *shape), dtype)
+            for name, (shape, dtype) in shapes.items()
+        }
 
     def train_example(
         self, record: task.Example, rng: np.random.Generator, data: config.Data
@@ -175,37 +176,45 @@ class RelativeDepth(task.Task):
         """Returns a random crop under a random zoom, with its relative depth.
 
         Args:
-            record: `image` uint8 [h, w, 3], and `depth`, or `disparity` with or without
-                `confidence`, float32 [h', w'].
+            record: `image` uint8 [h, w, 3], and `depth` float32 [h', w'], or
+                `disparity` float32 [h', w'] with or without `confidence` uint8 [h',
+                w'], or `points` int [p, 2, 2] with `relation` int [p].
 
         Returns:
             `image` uint8 [*crop, 3]; `target` float32 [*crop], depth in medians of the
-            crop, or disparity; `has_target` bool [*crop].
+            crop, or disparity, and `has_target` bool [*crop]; or what
+            `point_crop.cut` returns as `points`, `relation` and `has_relation`.
 
         Raises:
             DataError: a record without the target.
         """
-        values, known = self._truth(record)
-        window = crop_window.draw(
-            self._size(record["image"]), rng, crop=data.crop, scales=self.zooms
-        )
+        self.check_example(record)
+        size = self._size(record["image"])
+        window = crop_window.draw(size, rng, crop=data.crop, scales=self.zooms)
+        is_mirrored = self.mirror and rng.random() < 0.5
         image = crop_window.cut_picture(record["image"], window, data.crop)
-        values = crop_window.cut_map(values, window, data.crop, 0)
-        known = crop_window.cut_map(known, window, data.crop, False)
-        if self.target == "depth" and known.any():
-            values = np.where(known, values / np.median(values[known]), 0)
-        if self.mirror and rng.random() < 0.5:
-            image, values, known = (a[:, ::-1] for a in (image, values, known))
-        return {
-            "image": np.ascontiguousarray(image),
-            "target": np.ascontiguousarray(values, np.float32),
-            "has_target": np.ascontiguousarray(known),
-        }
+        image = image[:, ::-1] if is_mirrored else image
+        if self.target == "points":
+            names = ("points", "relation", "has_relation")
+            found = point_crop.cut(
+                record["points"],
+                record["relation"],
+                record["image"].shape[:2],
+                window,
+                data.crop,
+                count=self.pairs,
+                rng=rng,
+                is_mirrored=is_mirrored,
+            )
+            targets = dict(zip(names, found, strict=True))
+        else:
+            targets = self._map(record, window, data.crop, is_mirrored)
+        return {"image": np.ascontiguousarray(image), **targets}
 
     def inputs(
         self, batch: task.Batch, keys: jax.Array, data: config.Data
     ) -> tuple[Any, task.Batch]:
-        """Returns images with random colours, and draws the pairs to compare.
+        """Returns images with random colours, and the pairs to compare.
 
         Returns:
             float32 [b, h, w, 3] in [0, 1], and the batch with the fields of
@@ -213,8 +222,7 @@ class RelativeDepth(task.Task):
         """
         images = photographs.coloured(batch["image"], keys, self.jitter)
         keys = jax.vmap(lambda key: jax.random.fold_in(key, _PAIRS))(keys)
-        drawn = self._drawn(batch["image"], self._known(batch), keys)
-        return images, {**batch, **drawn._asdict()}
+        return images, {**batch, **self.order.drawn(batch, keys)._asdict()}
 
     def loss_terms(
         self, outputs: Any, batch: task.Batch
@@ -227,15 +235,15 @@ class RelativeDepth(task.Task):
         Returns:
             "loss" and "wrong_order" as (sum [b], count [b]).
         """
-        known, target = self._known(batch), batch["target"]
-        told = enlarge.to_size(outputs, target.shape[1:], self.upsampling)[..., 0]
+        size = batch["image"].shape[1:3]
+        told = enlarge.to_size(outputs, size, self.upsampling)[..., 0]
         points = pairs.Pairs(*(batch[name] for name in pairs.Pairs._fields))
-        relation = self._relation(target, known, points)
+        relation = self.order.relation(batch, points)
         first, second = pairs.values(told, points)
         is_wrong = (relation != 0) & (relation * (first - second) <= 0)
         has_order = (relation != 0) & (points.weight > 0)
         return {
-            "loss": self._loss(told, target, known, points, relation),
+            "loss": self.order.cost(told, batch, points, relation),
             "wrong_order": tuple(
                 (has_order & part).sum(1).astype(jnp.float32)
                 for part in (is_wrong, True)
@@ -248,13 +256,10 @@ class RelativeDepth(task.Task):
         Raises:
             DataError: no pairs of points, or no map of the target.
         """
-        if protocol != "points":
+        if protocol == "points":
+            ordinal_records.check_points(record)
+        else:
             self._truth(record)
-        elif "points" not in record:
-            raise errors.DataError(
-                f"{record['id']} has no pairs of points. Choose the protocol "
-                '"dense", or name another source.'
-            )
 
     def evaluation_input(
         self, record: task.Example, condition: str, protocol: str
@@ -281,7 +286,8 @@ class RelativeDepth(task.Task):
         """Returns how many pairs of one image are in the wrong order.
 
         Args:
-            record: the image with its target, or with `points` and `relation`.
+            record: the image with `points` and `relation`, or with the map that
+                `ordinal_records.map_of` names.
 
         Returns:
             whdr of this image, unless no pair has an order, and `counts`, what
@@ -298,7 +304,7 @@ class RelativeDepth(task.Task):
             truth, known = self._truth(record)
             told = self._answered(given, output, truth.shape)
             found = ordinal_protocols.dense(
-                told, truth, known, is_disparity=self.target == "disparity"
+                told, truth, known, is_disparity=self._is_disparity(record)
             )
         return {**ordinal_protocols.own(found), "counts": found}
 
@@ -342,9 +348,11 @@ class RelativeDepth(task.Task):
     ) -> np.ndarray:
         """Returns image, true and predicted order, each in colours from near to far."""
         truth = {}
-        if self.target in record:
+        if ordinal_records.map_of(record, self.target):
             values, known = self._truth(record)
-            truth = {"truth": self._farther(values, known), "valid": known}
+            is_disparity = self._is_disparity(record)
+            farther = -values if is_disparity else np.log(np.where(known, values, 1))
+            truth = {"truth": farther, "valid": known}
         return relative_maps.panel(
             record["image"],
             self._answered(given, output, record["image"].shape[:2]),
@@ -404,78 +412,30 @@ class RelativeDepth(task.Task):
     def _size(self, image: np.ndarray) -> tuple[int, int]:
         return tuple(self.size) or image.shape[:2]
 
+    def _map(self, record, window, crop, is_mirrored):
+        """The target of a crop, and where it is known."""
+        values, known = self._truth(record)
+        values = crop_window.cut_map(values, window, crop, 0)
+        known = crop_window.cut_map(known, window, crop, False)
+        if self.target == "depth" and known.any():
+            values = np.where(known, values / np.median(values[known]), 0)
+        if is_mirrored:
+            values, known = values[:, ::-1], known[:, ::-1]
+        return {
+            "target": np.ascontiguousarray(values, np.float32),
+            "has_target": np.ascontiguousarray(known),
+        }
+
     def _truth(self, record):
-        """The target of a record and where it is known, [h, w]."""
-        if self.target not in record:
-            raise errors.DataError(
-                f"{record['id']} has no {self.target} to put points in order by. Name "
-                'another source, or choose the protocol "points" for its own pairs.'
-            )
-        values = record[self.target]
-        if self.target == "depth":
-            known = depth_files.has_depth(values)
-        else:
-            known = np.isfinite(values)
-            if "confidence" in record:
-                known &= record["confidence"] > self.least_confidence
-        return np.where(known, values, 0).astype(np.float32), known
+        """The map that orders the points of a record, and where it is known, [h, w]."""
+        return ordinal_records.truth(
+            record, self.target, least_confidence=self.least_confidence
+        )
+
+    def _is_disparity(self, record):
+        return ordinal_records.map_of(record, self.target) == "disparity"
 
     def _answered(self, given, output, size):
         """The numbers of a network at another size, by way of what it saw, float64."""
         seen = enlarge.on_host(output, given.shape[:2], self.upsampling)[..., 0]
         return depth_protocols.resized(seen, size)
-
-    def _known(self, batch):
-        return batch["has_target"] & batch["valid"][:, None, None]
-
-    def _farther(self, target, known):
-        """The target as numbers that are larger for farther, 0 where unknown."""
-        if self.target == "disparity":
-            return -target
-        xp = np if isinstance(target, np.ndarray) else jnp
-        return xp.log(xp.where(known, target, 1.0))
-
-    def _drawn(self, images, known, keys):
-        if self.sampler == "random":
-            return pair_sampling.random(known, keys, self.pairs)
-        lines = self.pairs // 6  # three pairs each, half of all
-        grey = images.astype(jnp.float32) @ jnp.array(_GREY, jnp.float32) / 255
-        both = jax.vmap(jax.random.split)(keys)
-        return pairs.joined(
-            pair_sampling.across_edges(grey, known, both[:, 0], lines),
-            pair_sampling.random(known, both[:, 1], self.pairs - 3 * lines),
-        )
-
-    def _relation(self, target, known, points):
-        if self.loss != "rdis" and self.target == "depth":
-            return ordinal.by_ratio(target, points, threshold=self.threshold)
-        return ordinal.by_difference(
-            self._disparity(target, known), known, points, threshold=self.threshold
-        )
-
-    def _disparity(self, target, known):
-        if self.target == "disparity":
-            return target
-        return jnp.where(known, 1 / jnp.where(known, target, 1.0), 0.0)
-
-    def _loss(self, told, target, known, points, relation):
-        threshold = self.threshold
-        if self.loss == "redweb":
-            return ranking.redweb(
-                told, target, points, threshold=threshold, keep=self.keep
-            )
-        if self.loss == "sgr":
-            return ranking.sgr(
-                told,
-                target,
-                points,
-                threshold=threshold,
-                valid=known,
-                gradient=self.gradient,
-            )
-        if self.loss == "affine_invariant":
-            farther = self._farther(target, known)
-            return affine_invariant.trimmed_error(
-                told, farther, known, gradient=self.gradient
-            )
-        return ranking.diw(told, points, relation)

@@ -136,6 +136,16 @@ class Task:
         """
         raise NotImplementedError
 
+    def check_example(self, record: Example) -> None:
+        """Raises if a record cannot be trained on; asked of each source before a run.
+
+        Args:
+            record: a decoded record of a source that is trained on.
+
+        Raises:
+            DataError: a record without what is to be learned.
+        """
+
     def train_example(
         self, record: Example, rng: np.random.Generator, data: config.Data
     ) -> dict[str, np.ndarray]:

@@ -144,6 +144,8 @@ class _Run:
             experiment.task, experiment.data, experiment.evaluation
         )
         task = experiment.task.with_records([self.source, *self.judged.values()])
+        for _, record in sources.samples([self.source]):
+            task.check_example(record)
         self.experiment = dataclasses.replace(experiment, task=task)
         task.check(self.experiment)
         return self.experiment

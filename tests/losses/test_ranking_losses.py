@@ -9,7 +9,7 @@ from jax import numpy as jnp
 
 from dpjax import errors
 from dpjax.losses import ranking
-from dpjax.ops import pairs
+from dpjax.ops import ordinal, pairs
 
 RNG = np.random.default_rng(0)
 SHAPE, COUNT = (4, 9, 10), 60
@@ -27,16 +27,31 @@ for pixels in POINTS[:2]:
     POINTS.weight[~np.take_along_axis(VALID.reshape(4, -1), pixels, 1)] = 0
 RELATION = RNG.integers(-1, 2, (4, COUNT)).astype(np.int32)
 
+
+def by_ratio(threshold):
+    return np.asarray(ordinal.by_ratio(DEPTH, POINTS, threshold=threshold))
+
+
+# What the task hands over: ratios of depth, and differences of a disparity.
+AT_2, AT_3, AT_5 = (by_ratio(threshold) for threshold in (0.02, 0.03, 0.05))
+APART = np.asarray(ordinal.by_difference(1 / DEPTH - 5, VALID, POINTS, threshold=0.02))
+SLOPES = {"depth": DEPTH, "valid": VALID, "gradient": 0.2}
 LOSSES = {
     "diw": lambda f: ranking.diw(f, POINTS, RELATION),
-    "rdis": lambda f: ranking.rdis(f, 1 / DEPTH - 5, VALID, POINTS),
-    "redweb": lambda f: ranking.redweb(f, DEPTH, POINTS),
-    "redweb, all": lambda f: ranking.redweb(f, DEPTH, POINTS, threshold=0.05, keep=1.0),
-    "redweb, few": lambda f: ranking.redweb(f, DEPTH, POINTS, keep=0.1),
-    "sgr": lambda f: ranking.sgr(f, DEPTH, POINTS),
-    "sgr, equal": lambda f: ranking.sgr(f, DEPTH, POINTS, equal=0.3),
-    "sgr, slopes": lambda f: ranking.sgr(f, DEPTH, POINTS, valid=VALID, gradient=0.2),
+    "diw, half": lambda f: ranking.diw(f, POINTS, RELATION, keep=0.5),
+    "rdis": lambda f: ranking.diw(f, POINTS, APART),
+    "rdis, half": lambda f: ranking.diw(f, POINTS, APART, keep=0.5),
+    "redweb": lambda f: ranking.redweb(f, POINTS, AT_2),
+    "redweb, all": lambda f: ranking.redweb(f, POINTS, AT_5, keep=1.0),
+    "redweb, few": lambda f: ranking.redweb(f, POINTS, AT_2, keep=0.1),
+    "redweb, said": lambda f: ranking.redweb(f, POINTS, RELATION),
+    "sgr": lambda f: ranking.sgr(f, POINTS, AT_3),
+    "sgr, half": lambda f: ranking.sgr(f, POINTS, AT_3, keep=0.5),
+    "sgr, equal": lambda f: ranking.sgr(f, POINTS, AT_3, equal=0.3),
+    "sgr, slopes": lambda f: ranking.sgr(f, POINTS, AT_3, **SLOPES),
 }
+KEEP = {"redweb": 0.75, "redweb, said": 0.75, "redweb, few": 0.1}
+KEEP |= {name: 0.5 for name in LOSSES if name.endswith("half")}
 LOSSES = {name: jax.jit(loss) for name, loss in LOSSES.items()}
 each_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -56,10 +71,10 @@ def pairs_of(b):
 
 
 def relation_of(name, b, i, j, p):
-    if name == "diw":
+    if name.startswith("diw") or name.endswith("said"):
         return int(RELATION[b, p])
     g = DEPTH[b].astype(np.float64).ravel()
-    if name == "rdis":
+    if name.startswith("rdis"):
         g = (1 / DEPTH[b] - 5).astype(np.float64)
         low, high = np.quantile(g[VALID[b]], (0.02, 0.98))
         gap = g.ravel()[i] - g.ravel()[j]
@@ -75,19 +90,18 @@ def textbook(name, b, f, log1pexp=lambda x: math.log1p(math.exp(x))):
         r, gap = relation_of(name, b, i, j, p), f[i] - f[j]
         costs[r].append(gap * gap if r == 0 else log1pexp(-r * gap))
     ordered, equal = costs[-1] + costs[1], costs[0]
-    n = len(ordered) + len(equal)
+    hard = sorted(ordered, key=lambda c: float(getattr(c, "data", c)), reverse=True)
+    hard = hard[: max(1, round(KEEP.get(name, 1.0) * len(hard)))]
+    n = len(hard) + len(equal)
     if n == 0:
         return 0.0, 0.0
-    if name in ("diw", "rdis"):
-        return sum(ordered) + sum(equal), n
+    if name.startswith(("diw", "rdis")):
+        return sum(hard) + sum(equal), n
     if name.startswith("redweb"):
-        keep = {"redweb, all": 1.0, "redweb, few": 0.1}.get(name, 0.75)
-        hard = sorted(ordered, key=lambda c: float(getattr(c, "data", c)), reverse=True)
-        hard = hard[: max(1, round(keep * len(hard)))]
         value = sum(hard) / max(len(hard), 1) + sum(equal) / max(len(equal), 1)
         return value, 1.0
     weight = 0.3 if name == "sgr, equal" else 1.0
-    value = (sum(ordered) + weight * sum(equal)) / n
+    value = (sum(hard) + weight * sum(equal)) / n
     if name == "sgr, slopes":
         value = value + 0.2 * slopes_of(f, b)
     return value, 1.0
@@ -189,33 +203,22 @@ def test_only_differences_count(name):
 
 def test_a_pair_and_its_turned_twin_cost_the_same():
     turned = pairs.Pairs(POINTS.second, POINTS.first, POINTS.weight)
-    for one, other in zip(
-        ranking.diw(OUTPUT, POINTS, RELATION),
-        ranking.diw(OUTPUT, turned, -RELATION),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(one, other)
-    for loss in (ranking.redweb, ranking.sgr):
+    for loss in (ranking.diw, ranking.redweb, ranking.sgr):
         for one, other in zip(
-            loss(OUTPUT, DEPTH, POINTS), loss(OUTPUT, DEPTH, turned), strict=True
+            loss(OUTPUT, POINTS, RELATION),
+            loss(OUTPUT, turned, -RELATION),
+            strict=True,
         ):
             np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def test_the_right_direction_is_downhill():
-    # Farther points get larger numbers, from depth, from disparity and from people.
+    # Farther points get larger numbers.
     f = jnp.zeros((1, 1, 2))
     drawn = pairs.Pairs(jnp.array([[0]]), jnp.array([[1]]), jnp.ones((1, 1)))
-    depth = jnp.array([[[3.0, 1.0]]])
-    losses = {
-        "diw": lambda f: ranking.diw(f, drawn, jnp.array([[1]])),
-        "redweb": lambda f: ranking.redweb(f, depth, drawn),
-        "sgr": lambda f: ranking.sgr(f, depth, drawn),
-        "rdis": lambda f: ranking.rdis(f, 1 / depth, depth > 0, drawn),
-    }
-    for name, loss in losses.items():
-        slope = jax.grad(lambda f, loss=loss: loss(f)[0].sum())(f)
-        np.testing.assert_allclose(slope, [[[-0.5, 0.5]]], err_msg=name)
+    for loss in (ranking.diw, ranking.redweb, ranking.sgr):
+        slope = jax.grad(lambda f, loss=loss: loss(f, drawn, jnp.array([[1]]))[0].sum())
+        np.testing.assert_allclose(slope(f), [[[-0.5, 0.5]]], err_msg=loss.__name__)
 
 
 @pytest.mark.parametrize("keep", [0.01, 0.3, 0.75, 1.0])
@@ -248,10 +251,10 @@ def test_half_precision_is_compared_in_single():
             r"relations, got \[4, 3",
         ),
         (lambda: ranking.diw(OUTPUT[..., None], POINTS, RELATION), r"\.\.\., 0"),
-        (lambda: ranking.redweb(OUTPUT, DEPTH, POINTS, keep=0.0), r"\(0, 1\], got 0"),
-        (lambda: ranking.redweb(OUTPUT, DEPTH, POINTS, threshold=0.0), "above 0"),
-        (lambda: ranking.sgr(OUTPUT, DEPTH, POINTS, equal=-1.0), "at least 0.*-1.0"),
-        (lambda: ranking.sgr(OUTPUT, DEPTH, POINTS, gradient=0.2), "valid missing"),
+        (lambda: ranking.redweb(OUTPUT, POINTS, AT_2, keep=0.0), r"\(0, 1\], got 0"),
+        (lambda: ranking.diw(OUTPUT, POINTS, AT_2, keep=1.5), r"\(0, 1\], got 1.5"),
+        (lambda: ranking.sgr(OUTPUT, POINTS, AT_3, equal=-1.0), "at least 0.*-1.0"),
+        (lambda: ranking.sgr(OUTPUT, POINTS, AT_3, gradient=0.2), "valid missing"),
     ],
 )
 def test_what_makes_no_sense_is_refused(loss, message):

@@ -249,3 +249,46 @@ def test_gradients_reach_a_small_network(batch):
     grads = jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"]))
     assert all(np.isfinite(g).all() for g in grads)
     assert sum(float(jnp.abs(g).max()) > 0 for g in grads) > 0.9 * len(grads)
+
+
+@pytest.mark.slow
+def test_a_crf_of_labels_learns_with_the_bins(batch):
+    options = {
+        "num_classes": 12,
+        "widths": (2, 2, 4, 4, 4),
+        "fc_width": 4,
+        "dropout": 0.0,
+        "crf": "lattice",
+    }
+    task = task_of()
+    task.check(experiment(task, config.Model("deeplab_largefov_vgg16", options)))
+    module, variables = zoo.create_model("deeplab_largefov_vgg16", **options)
+    images, inner = task.inputs(batch, jax.random.split(jax.random.key(0), 2), DATA)
+
+    def loss(params):
+        outputs = module.apply({**variables, "params": params}, images, train=True)
+        total, count = task.loss_terms(outputs, inner)["loss"]
+        return total.sum() / count.sum()
+
+    # Compiling is nearly all of the work.
+    quickly = {"xla_backend_optimization_level": 0}
+    evaluate = jax.jit(jax.value_and_grad(loss), compiler_options=quickly)
+    before, slopes = evaluate(variables["params"])
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves((before, slopes)))
+    assert {name for name, x in slopes["crf"].items() if jnp.abs(x).max() > 0} == {
+        "bilateral",
+        "spatial",
+        "compatibility",
+    }
+    params = jax.tree.map(lambda p, s: p - 0.01 * s, variables["params"], slopes)
+    after, _ = evaluate(params)
+    assert after < before
+    apply = jax.jit(module.apply, compiler_options=quickly)
+    scores = np.asarray(apply({**variables, "params": params}, images))
+    given = np.asarray(images[0])
+    found = task.predicted(given, scores[0])
+    assert found.depth.shape == found.deviation.shape == SIZE
+    assert np.isfinite(found.depth).all()
+    assert np.isfinite(found.deviation).all()
+    assert ((found.depth >= 0.7) & (found.depth <= 10)).all()
+    assert np.ptp(found.depth) > 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import textwrap
+from pathlib import Path
 
 import chex
 import jax
@@ -19,6 +20,8 @@ from dpjax.training import loop, release
 from dpjax.weights import store
 from tests import peers
 
+CONFIGS = Path(__file__).parents[2] / "configs" / "depth"
+CARD = ("model", "task")
 FAST = {"xla_backend_optimization_level": 0}
 VGG = {"widths": (4, 4, 4, 4, 4)}
 RESNET = {"blocks": (1, 1, 1, 1)}
@@ -164,6 +167,24 @@ def test_a_trained_segmenter_starts_the_whole_trunk(weights):
         for parts in [("backbone", "decoder")]
     )
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", ["rdis_small_stereo", "redweb_small_ranking_nyudv2"])
+def test_bins_go_on_from_what_an_order_taught(tmp_path, name):
+    order, bins = (
+        experiments.read_config(str(CONFIGS / f"{stem}.py"))
+        for stem in (name, "redweb_small_bins_nyudv2")
+    )
+    given = peers.random_variables(
+        zoo.create_module(order.model.name, **order.model.options)
+    )
+    path = tmp_path / "order.safetensors"
+    store.save(path, given, {k: config.encode(getattr(order, k)) for k in CARD})
+    run = dataclasses.replace(bins, init_from=str(path), init_skip=("decoder/head/*",))
+    _, found = _started(run)
+    heads = [v["params"]["decoder"].pop("head") for v in (found, given)]
+    chex.assert_trees_all_equal(found, given)
+    assert [h["kernel"].shape[-1] for h in heads] == [50, 1]
 
 
 def test_a_crf_is_put_on_a_depth_network_that_was_trained_without(weights, capsys):
