@@ -72,7 +72,7 @@ def test_redweb_without_selection_has_the_values_of_two_ports():
     np.testing.assert_array_equal(found, relation)
 
     def total(f):
-        values, counts = ranking.redweb(f, jnp.asarray(DEPTH), POINTS, keep=1.0)
+        values, counts = ranking.redweb(f, POINTS, jnp.asarray(relation), keep=1.0)
         return values.sum(), (values, counts)
 
     slopes_of = jax.jit(jax.grad(total, has_aux=True))
@@ -131,9 +131,10 @@ def test_sgr_has_the_value_of_adelaidepth_on_the_pairs_it_drew(
         weight[None].astype(np.float32),
     )
 
+    relation = ordinal.by_ratio(jnp.float32(depth[None]), points, threshold=0.03)
+
     def loss(f):
-        given = f[None], jnp.float32(depth[None]), points
-        return ranking.sgr(*given, equal=equal)[0].sum()
+        return ranking.sgr(f[None], points, relation, equal=equal)[0].sum()
 
     # It divides by all pairs, also by those that do not count; here those do not.
     share = weight.mean()
