@@ -23,12 +23,13 @@ class Options:
     """Lists networks, the weights that come with dpjax, and data sets.
 
     Attributes:
-        pattern: which names, such as "rednet*"; of a single network all options too.
+        pattern: which names, such as "rednet*"; of these networks the number of
+            parameters, and of a single one all options.
     """
 
-    pattern: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATTERN")] = (
-        "*"
-    )
+    pattern: Annotated[
+        tyro.conf.Positional[str | None], tyro.conf.arg(metavar="PATTERN")
+    ] = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,9 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         UserError: nothing matches; near names are given.
     """
-    pattern = tyro.cli(
-        Options, args=list(arguments), prog="python -m dpjax list"
-    ).pattern
+    given = tyro.cli(Options, args=list(arguments), prog="python -m dpjax list").pattern
+    pattern = "*" if given is None else given
     models = zoo.list_models(pattern)
     released = store.list_released(pattern)
     data_sets = sorted(fnmatch.filter(builders.TABLE, pattern))
@@ -54,8 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         raise errors.unknown_name("model, weights or data set", pattern, known)
     tables = []
     if models:
-        header = ["network", "parameters", "halo", "stride"]
-        tables.append(report.text_table(header, [_model(name) for name in models]))
+        tables.append(_networks(models, is_counted=given is not None))
     if len(models) == 1:
         header = ["option", "value", "one of"]
         tables.append(report.text_table(header, _options(*models)))
@@ -70,10 +69,18 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _model(name: str) -> list[str]:
-    module = zoo.create_module(name)
-    halo = "image" if module.halo is None else str(module.halo)
-    return [name, _parameters(module), halo, str(module.stride)]
+def _networks(names: Sequence[str], *, is_counted: bool) -> str:
+    """A table; counting traces each network, which takes half a minute for all."""
+    rows = []
+    for name in names:
+        module = zoo.create_module(name)
+        halo = "image" if module.halo is None else str(module.halo)
+        count = [_parameters(module)] if is_counted else []
+        rows.append([name, *count, halo, str(module.stride)])
+    count = ["parameters"] if is_counted else []
+    table = report.text_table(["network", *count, "halo", "stride"], rows)
+    more = "python -m dpjax list PATTERN counts parameters, of one network all options."
+    return table if is_counted else f"{table}\n\n{more}"
 
 
 def _options(name: str) -> list[list[str]]:
