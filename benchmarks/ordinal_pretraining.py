@@ -24,6 +24,7 @@ import math
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
 from benchmarks import depth_scores, measure
@@ -205,6 +206,8 @@ def _metric(options, kind, seed, drawn, rate):
         **start,
     )
     folder = options.workdir / f"{kind}-{len(drawn)}-{seed}-{rate}"
+    # A process may map so much memory, and the programs of forty runs are more.
+    jax.clear_caches()
     loop.train(run, folder)
     return run, trained.load(folder)
 
