@@ -6,6 +6,7 @@ trained by the information gain, by cross-entropy, or by the ordinal regression 
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar, Literal
 
@@ -20,9 +21,15 @@ from dpjax.losses import depth_bins as losses
 from dpjax.models import grid_crf, segmenters
 from dpjax.ops import depth_bins as binning
 from dpjax.ops import enlarge
+from dpjax.ops.meanfield import dense_crf
 from dpjax.tasks import depth, pixel_networks, task
 
 Loss = Literal["information_gain", "cross_entropy", "ordinal"]
+Crf = Literal["none", "potts", "truncated"]
+
+# The paper's kernels are not known: those of the public library's example.
+_KERNELS = dense_crf.PUBLISHED["library_demo"]
+_TRUNCATION = 0.1  # share of the bins beyond which all are equally unlike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +48,10 @@ class DepthBins(depth.Depth):
             "argmax" as the paper, "median"; "ordinal" goes with that loss.
         upsampling: how scores are enlarged, "half_pixel" or "align_corners"; what the
             network was made for.
+        crf: of a dense CRF that has the last word on the scores of a trained network,
+            "potts", for which all other bins are equally unlike, or "truncated", for
+            which near ones are less so; "none" for no such CRF.  See
+            --model.options.crf for one that learns.
         unit: the default; bins have their depths.
     """
 
@@ -55,6 +66,7 @@ class DepthBins(depth.Depth):
     is_normalised: bool = False
     decoding: binning.Decoding = "expectation"
     upsampling: enlarge.Bilinear = "half_pixel"
+    crf: Crf = "none"
 
     @property
     def is_ordinal(self) -> bool:
@@ -83,6 +95,13 @@ class DepthBins(depth.Depth):
                 self.upsampling,
                 " or ".join(enlarge.Bilinear.__args__),
                 lambda v: v in enlarge.Bilinear.__args__,
+            ),
+            (
+                "crf",
+                self.crf,
+                f"one of {', '.join(Crf.__args__)}, and none with a loss of ordinal, "
+                "whose scores are no probabilities of bins",
+                lambda v: v == "none" or (v in Crf.__args__ and not self.is_ordinal),
             ),
         )
         config.check_rules(rules, "task.")
@@ -138,6 +157,9 @@ class DepthBins(depth.Depth):
             of the image that the network saw.
         """
         scores = enlarge.on_host(output, given.shape[:2], self.upsampling)
+        if self.crf != "none":
+            images = np.asarray(given, np.float32)[None]
+            scores = _refined(np.asarray(scores, np.float32)[None], images, self.crf)[0]
         metres = np.asarray(binning.decode(scores, self.bins, self.decoding))
         spread = None
         if not self.is_ordinal:
@@ -155,3 +177,15 @@ class DepthBins(depth.Depth):
             alpha=self.alpha if is_gain else math.inf,
             is_normalised=self.is_normalised,
         )
+
+
+@functools.partial(jax.jit, static_argnames="crf")
+def _refined(scores, images, crf):
+    compatibility = None
+    if crf == "truncated":
+        places = np.arange(scores.shape[-1])
+        apart = np.abs(places[:, None] - places)
+        # A reward for what is alike is the same as a penalty for what is not.
+        compatibility = 1 - np.minimum(apart / max(_TRUNCATION * len(places), 1), 1)
+        compatibility = jnp.asarray(compatibility, scores.dtype)
+    return dense_crf.refine(scores, images, _KERNELS, compatibility=compatibility)
