@@ -29,15 +29,19 @@ def main() -> None:
     """Measures, prints a table and writes a record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--names", nargs="*", help="of pairs; all without it")
+    parser.add_argument("--cost", choices=frames.METHODS, default="census")
     options = parser.parse_args()
     startup.open_backend(1)
     pairs = (p for p in _pairs() if not options.names or p[0].name in options.names)
-    rows = [_row(*pair) for pair in pairs]
+    settings = frames.Settings(method=frames.METHODS[options.cost])
+    rows = [_row(*pair, settings) for pair in pairs]
     used = [row for row in rows if "whdr" in row]
     scores = [name for name in used[0] if name not in ("pair", "from", "to")]
     means = {name: statistics.mean(row[name] for row in used) for name in scores}
     rows.append({"pair": f"mean of {len(used)}", **means})
-    measure.record("relative_from_stereo", vars(options), rows)
+    # The record of the default has the plain name.
+    name = "" if options.cost == "census" else f"_{options.cost}"
+    measure.record(f"relative_from_stereo{name}", vars(options), rows)
 
 
 def _pairs() -> Iterator[tuple[frames.Pair, np.ndarray]]:
@@ -70,8 +74,10 @@ def _read(folder: Path, row: dict[str, str]) -> tuple[frames.Pair, np.ndarray]:
     return frames.Pair(row["name"], *views, row["name"]), truth
 
 
-def _row(pair: frames.Pair, truth: np.ndarray) -> dict[str, Any]:
-    (found,) = frames.process([pair])
+def _row(
+    pair: frames.Pair, truth: np.ndarray, settings: frames.Settings
+) -> dict[str, Any]:
+    (found,) = frames.process([pair], settings)
     if isinstance(found, frames.Rejection):
         return {"pair": pair.name, "left out": found.reason}
     low, high = found.disparities

@@ -5,7 +5,7 @@ who corrected its result: colours of the right view are matched to the left one,
 and a vertical offset are cut off, the views are matched by semi-global matching, holes
 are filled as the image suggests, and frames that tell too little are rejected.  The
 thresholds are this project's, and so are costs by census: absolute differences, as the
-paper has them, put twice as many points of real pairs into the wrong order.
+paper has them, put twice as many matched points of real pairs into wrong order.
 
 What comes out depends on the pair and the settings alone, not on what it is computed
 together with, so one machine and many give the same records.
