@@ -270,18 +270,32 @@ def write(
     return path
 
 
-def recorded(name: str, platform: str | None = None) -> list[dict[str, Any]]:
+def recorded(
+    name: str, platform: str | None = None, settings: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Returns the rows of the record that is there.
 
     Args:
         name: of the benchmark.
         platform: as for `record`.
+        settings: which the rows must have been measured with; None takes any.
 
     Returns:
         Its rows; none if there is no record.
+
+    Raises:
+        SystemExit: they were measured with other settings.
     """
     path = _path(name, platform)
-    return json.loads(path.read_text())["rows"] if path.exists() else []
+    if not path.exists():
+        return []
+    content = json.loads(path.read_text())
+    if settings is not None and content["settings"] != settings:
+        raise SystemExit(
+            f"{path.relative_to(ROOT)} was measured with {content['settings']}, and "
+            f"this is {settings}: move that record away, or ask for the same."
+        )
+    return content["rows"]
 
 
 def commit() -> str | None:

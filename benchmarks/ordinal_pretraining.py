@@ -10,8 +10,8 @@ rooms, whose metres it is not shown: by ranking points, or, as the control, by t
 that forgets scale and shift.  From both, from those weights alone, and from scratch,
 the same network learns metric depth of 10, 30, 100 and all rooms, as bins, with equal
 updates.  Which rooms is drawn by the seed.  Scored are rooms that nobody trained on.
-Writes a record and the picture `results/ordinal_pretraining.png`; a run that was
-stopped goes on.
+Writes a record and the picture `results/ordinal_pretraining.png`.  A run that was
+stopped goes on; rows of other seeds, starts and numbers of rooms stay in the record.
 
 How fast layers learn that have learned before was chosen for each start by `--rates`,
 on training rooms that are not among the labelled ones, with the first seed.
@@ -78,17 +78,19 @@ def main() -> None:
     if options.rates:
         _try(options, total)
         return
-    orders, rows = [], []
+    settings = _settings(options)
+    rows = _recorded(settings)
     for seed in options.seeds:
+        orders = {kind: {} for kind in options.kinds}
         for kind in filter(_LOSSES.get, options.kinds):
-            orders.append(_pretrained(options, kind, seed))
-        for count in options.images:
-            for kind in options.kinds:
-                drawn = _drawn(seed, count, total)
-                run, loaded = _metric(options, kind, seed, drawn, _RATES[kind])
-                told = {"start": kind, "labelled": count, "seed": seed}
-                rows += depth_scores.of(run, loaded, told)
-                measure.record(_NAME, _settings(options, orders), rows)
+            orders[kind] = _pretrained(options, kind, seed)
+        for count, kind in itertools.product(options.images, options.kinds):
+            drawn = _drawn(seed, count, total)
+            run, loaded = _metric(options, kind, seed, drawn, _RATES[kind])
+            told = {"start": kind, "labelled": count, "seed": seed, **orders[kind]}
+            # Another process may have written since.
+            rows = _recorded(settings, depth_scores.of(run, loaded, told))
+            measure.write(_NAME, settings, rows)
     print(measure.table(_means(rows)))
     path = measure.ROOT / "results" / f"{_NAME}.png"
     _draw(path, rows)
@@ -107,13 +109,27 @@ def _try(options, total) -> None:
         data = dataclasses.replace(run.data, evaluate=(_others(drawn),))
         told = {"start": kind, "labelled": count, "rate": rate}
         rows += depth_scores.of(dataclasses.replace(run, data=data), loaded, told)
-        measure.record(f"{_NAME}_rates", _settings(options, []), rows)
+        tried = {"rates": options.rates, **_settings(options)}
+        measure.record(f"{_NAME}_rates", tried, rows)
 
 
-def _settings(options, orders):
-    told = {k: v for k, v in vars(options).items() if k != "workdir"}
-    fixed = {"size": _SIZE, "batch": _BATCH, "lr": _LR, "factors": _RATES}
-    return {**told, **fixed, "orders": orders}
+def _settings(options) -> dict[str, Any]:
+    """What all rows have in common."""
+    names = ("stereo", "stereo_steps", "order_steps", "metric_steps")
+    told = {name: getattr(options, name) for name in names}
+    return {**told, "size": [*_SIZE], "batch": _BATCH, "lr": _LR, "factors": _RATES}
+
+
+def _recorded(settings, new=()) -> list[dict[str, Any]]:
+    """The rows of the record, with new ones."""
+    rows = {_key(row): row for row in measure.recorded(_NAME, settings=settings)}
+    rows |= {_key(row): row for row in new}
+    return [rows[key] for key in sorted(rows)]
+
+
+def _key(row):
+    place = list(_KINDS).index(row["start"])
+    return row["seed"], row["labelled"], place, row["protocol"]
 
 
 def _drawn(seed: int, count: int, total: int) -> list[int]:
@@ -184,7 +200,7 @@ def _pretrained(options, kind, seed) -> dict[str, Any]:
     )
     folder = options.workdir / f"order-{kind}-{seed}"
     ended = loop.train(run, folder)
-    return {"loss": kind, "seed": seed, run.task.best: ended.score}
+    return {run.task.best: ended.score}
 
 
 def _metric(options, kind, seed, drawn, rate):
