@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -27,6 +27,8 @@ class Options:
     evaluate.py --workdir runs/a scores the last weights of a run on the sources of its
     config (--weights best: those that scored best while it ran, which flatters them);
     evaluate.py CONFIG --weights NAME scores other weights on those of a config.
+    --task.FIELD VALUE changes how the weights are asked and their answers are read,
+    such as --task.decoding argmax; train.py CONFIG --help has the fields.
 
     Attributes:
         config: a file below configs/, with --weights.
@@ -93,9 +95,15 @@ def main(arguments: Sequence[str]) -> int:
         DataError: sources that are missing or damaged, or were trained on.
         StorageError: the receipt cannot be written.
     """
-    options = tyro.cli(Options, args=list(arguments), prog="evaluate.py")
+    words, fields = _split(arguments)
+    options = tyro.cli(Options, args=words, prog="evaluate.py")
     _check_ending(options.output)
     experiment = _experiment(options)
+    # Its help has the fields.
+    program = f"train.py {options.config or 'CONFIG'}"
+    asked = experiments.override(experiment, fields, program).task
+    changes = _changes(config.encode(experiment.task), config.encode(asked))
+    experiment = dataclasses.replace(experiment, task=asked)
     startup.use_compilation_cache()
     if options.coordinator is not None or options.processes is not None:
         jax.distributed.initialize(
@@ -120,8 +128,9 @@ def main(arguments: Sequence[str]) -> int:
         file=loaded.file,
         experiment=loaded.experiment,
         overlap=shared,
+        changes=changes,
     )
-    path = options.output or _default_output(options, loaded.name, evaluation)
+    path = options.output or _default_output(options, loaded.name, receipt)
     receipts.write(path, receipt)
     rows = evaluate.worst(
         scores,
@@ -137,11 +146,44 @@ def main(arguments: Sequence[str]) -> int:
     )
     _print_tables(receipt)
     print(
-        f"\n{loaded.name} ({loaded.file}), protocol {evaluation.protocol}"
-        f"{', self-ensemble' if evaluation.ensemble else ''}: {task.best} "
-        f"{report.format_value(scores.best)} in {scores.seconds:.1f} s. Receipt: {path}"
+        f"\n{loaded.name} ({loaded.file}), protocol {report.conduct(receipt)}: "
+        f"{task.best} {report.format_value(scores.best)} in {scores.seconds:.1f} s. "
+        f"Receipt: {path}"
     )
     return 0
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command's own words, and those that name fields of the task with values."""
+    found = ([], [])
+    is_field = False
+    for word in arguments:
+        if word.startswith("-") and not word[1:2].isdigit():
+            is_field = word.startswith("--task.")
+        elif word.endswith(".py"):  # the config may stand anywhere
+            is_field = False
+        found[is_field].append(word)
+    return found
+
+
+def _changes(before: Any, after: Any, name: str = "") -> dict[str, Any]:
+    """Names and new values of the fields that differ."""
+    if before == after:
+        return {}
+    parts = _parts(before), _parts(after)
+    if not all(parts) or parts[0].keys() != parts[1].keys():
+        return {name: after}
+    found = {}
+    for key, part in parts[1].items():
+        found |= _changes(parts[0][key], part, f"{name}.{key}".lstrip("."))
+    return found
+
+
+def _parts(value: Any) -> dict[Any, Any]:
+    """Fields of a dataclass, or the dataclasses of a list."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return dict(enumerate(value))
+    return value if isinstance(value, dict) else {}
 
 
 def _check_ending(output: Path | None) -> None:
@@ -266,8 +308,9 @@ def _print_tables(receipt: dict) -> None:
     print(f"\n{report.text_table(*report.summary_table(receipt))}")
 
 
-def _default_output(options: Options, name: str, evaluation: config.Evaluation) -> Path:
-    stem = evaluation.protocol + ("-ensemble" if evaluation.ensemble else "")
+def _default_output(options: Options, name: str, receipt: dict) -> Path:
+    words = report.conduct(receipt).replace(", ", "-")
+    stem = storage.short_name(_flat(words))
     if options.config is None:
         if options.weights is not None:  # beside the run's own receipt, not over it
             stem += f"-{Path(options.weights).stem}"
@@ -282,7 +325,11 @@ def _write_panels(folder: Path, pictures) -> None:
     for old in folder.glob("*.png"):
         old.unlink()
     for i, (name, picture) in enumerate(pictures):
-        flat = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
         encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1]
-        target = folder / f"{i:02}-{storage.short_name(flat)}.png"
+        target = folder / f"{i:02}-{storage.short_name(_flat(name))}.png"
         storage.replace(target, encoded.tobytes())
+
+
+def _flat(name: str) -> str:
+    """A name as one of a file."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in name)

@@ -50,7 +50,7 @@ def _section(entry: report.Entry) -> dict[str, Any]:
     facts = {
         "weights": f"{weights['name']}, sha256 {weights['sha256'][:16]}",
         "model": receipt["model"]["name"],
-        "protocol": receipt["protocol"],
+        "protocol": report.conduct(receipt),
         "self-ensemble": "eight symmetries averaged" if receipt["ensemble"] else "no",
         "data": ", ".join(
             f"{name}: {about['examples']} images, fingerprint {about['fingerprint']}"

@@ -38,6 +38,7 @@ def build(
     file: str | None = None,
     experiment: config.Experiment | None = None,
     overlap: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the receipt of an evaluation.
 
@@ -49,6 +50,7 @@ def build(
         file: name of the weights' file, such as "last.safetensors".
         experiment: how the weights were trained, if known.
         overlap: what `overlap.check` found out about pictures that were trained on.
+        changes: fields of the task that are not those of the config, as JSON values.
 
     Returns:
         Plain JSON values.
@@ -67,6 +69,7 @@ def build(
         "config": None if experiment is None else config.encode(experiment),
         "protocol": scores.protocol,
         "ensemble": scores.ensemble,
+        **({"changes": dict(changes)} if changes else {}),
         "data": scores.data,
         "overlap": overlap,
         "metric": task.best,

@@ -65,7 +65,7 @@ class Line:
         weights: name of the weights.
         source: what was evaluated on.
         condition: how the input was degraded; empty if there is but one.
-        protocol: how the score was computed, and whether symmetries were averaged.
+        protocol: how the score was computed, see `conduct`.
         values: what the task reports, by name; its headlines, if it has any.
         examples: how many images.
         path: of the receipt.
@@ -117,7 +117,7 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     found: dict[tuple[str, ...], Line] = {}
     for entry in sorted(entries, key=lambda e: e.receipt["written"]):
         receipt = entry.receipt
-        protocol = receipt["protocol"] + (", ensemble" if receipt["ensemble"] else "")
+        protocol = conduct(receipt)
         headlines = receipt.get("headlines")  # older receipts do not say
         for source, by_condition in receipt["summary"].items():
             for condition, values in by_condition.items():
@@ -144,6 +144,23 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     return sorted(
         found.values(), key=lambda x: (x.weights, x.protocol, ranks[x.source])
     )
+
+
+def conduct(receipt: Mapping[str, Any]) -> str:
+    """Returns how a score was computed, such as "nyu_eigen, crf truncated".
+
+    Args:
+        receipt: of an evaluation.
+
+    Returns:
+        The protocol, whether symmetries were averaged, and what of the task was not as
+        the config has it.
+    """
+    words = [receipt["protocol"], *(["ensemble"] if receipt["ensemble"] else [])]
+    for name, value in receipt.get("changes", {}).items():
+        values = value if isinstance(value, list) else [value]
+        words.append(" ".join((name, *map(str, values))))
+    return ", ".join(words)
 
 
 def _is_allowed(source: str, overlap: Mapping[str, Any] | None) -> bool:

@@ -122,8 +122,43 @@ def test_options_change_the_evaluation(run, tmp_path, capsys):
     assert len(receipt["rows"]) == 1
     out = capsys.readouterr().out
     assert "photos:test (1)" in out
-    assert "protocol red, self-ensemble: psnr" in out
+    assert "protocol red, ensemble: psnr" in out
     assert not path.with_suffix("").exists()
+
+
+def test_fields_of_the_task_change_what_is_scored_and_nothing_is_hidden(run, capsys):
+    words = ["--workdir", str(run), "--panels", "0", "--limit", "1"]
+    noise = ["--task.judged.0.sigma-255", "50", "50"]
+    assert command.main([*words, *noise]) == 0
+    path = run / "evaluations" / "dncnn-judged.0.sigma_255-50.0-50.0.json"
+    receipt = receipts.read(path)
+    assert receipt["changes"] == {"judged.0.sigma_255": [50.0, 50.0]}
+    values = receipt["summary"]["photos:test"]["noise50"]
+    assert values["psnr_input"] == pytest.approx(14.15, abs=0.05)
+    assert "protocol dncnn, judged.0.sigma_255 50.0 50.0: psnr" in (
+        capsys.readouterr().out
+    )
+    (line,) = report.lines(report.load([path]))
+    assert line.protocol == "dncnn, judged.0.sigma_255 50.0 50.0"
+
+
+def test_fields_of_the_task_may_stand_before_the_config(tiny_weights, tmp_path):
+    (tmp_path / "small.py").write_text(CONFIG)
+    words = ["--task.loss", "l1", str(tmp_path / "small.py"), "--limit", "1"]
+    path = tmp_path / "r.json"
+    words += ["--weights", str(tiny_weights()), "--panels", "0", "-o", str(path)]
+    assert command.main(words) == 0
+    assert receipts.read(path)["changes"] == {"loss": "l1"}
+
+
+def test_unknown_and_unfit_fields_of_the_task_are_refused(run, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--workdir", str(run), "--task.spice", "rgb"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--task.space" in said
+    assert "run train.py CONFIG --help" in said
+    with pytest.raises(errors.UserError, match=r"on gray images, .* rgb ones"):
+        command.main(["--workdir", str(run), "--task.space", "rgb"])
 
 
 def test_a_config_is_scored_with_other_weights(tiny_weights, tmp_path, monkeypatch):
