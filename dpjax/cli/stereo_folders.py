@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dpjax import errors
+from dpjax.data import folders
 from dpjax.inference import ahead
 from dpjax.inference.stereo import engines, one_pair, pairs, scores
 
@@ -160,8 +161,7 @@ def _truths(folder: Path, wanted: dict) -> dict[str, Path]:
     # .npy is no picture, so `pairs.by_stem` would not see it.
     found = {
         path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        for path in folders.files(folder)
     }
     found = {name: path for name, path in found.items() if name in wanted}
     if not found:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dpjax import errors
+from dpjax.data import folders
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jp2")
 _PORTABLE = (".ppm", ".pgm", ".pnm")
@@ -59,19 +60,13 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
         DataError: the folder is missing, is a file, or holds no image.
     """
     check_folder(folder)
-    paths = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    paths = [p for p in folders.files(folder) if p.suffix.lower() in EXTENSIONS]
     if not paths:
         raise errors.DataError(
             f"Wanted images below {folder}, found none. Known endings: "
             f"{' '.join(sorted(EXTENSIONS))}."
         )
-    return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
+    return paths
 
 
 def check_folder(folder: pathlib.Path) -> None:

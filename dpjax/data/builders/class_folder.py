@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dpjax import errors
-from dpjax.data import image_files
+from dpjax.data import folders, image_files
 from dpjax.data.builders import image_folder, image_set
 
 _SPLITS = {**image_folder.NAMED, "validation": "val"}
@@ -95,10 +95,7 @@ class Labelled(image_set.ImageSet, skip_registration=True):
     def _files_of(self, folder: pathlib.Path) -> list[pathlib.Path]:
         """The images of one class, however deep; other files are told."""
         files = []
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(folder).parts
-            if not path.is_file() or any(part.startswith(".") for part in inside):
-                continue
+        for path in folders.files(folder):
             if not _is_image(path) and not self._skip_bad:
                 raise errors.DataError(
                     f"{path} is no image: known endings are "

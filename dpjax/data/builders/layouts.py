@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from dpjax import errors
-from dpjax.data import depth_files, image_files, label_files
+from dpjax.data import depth_files, folders, image_files, label_files
 
 ID = "{}"
 _TOLD = 8  # entries of a folder in a message
@@ -164,14 +164,9 @@ def files_at(
     parts = pattern.removeprefix(base_of(pattern)).lstrip("/").split(ID)
     form = re.compile("(.+)".join(map(re.escape, parts)))
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(base.rglob("*")):
-        inside = path.relative_to(base)
-        fits = form.fullmatch(inside.with_suffix("").as_posix())
-        if (
-            path.suffix.lower() not in endings
-            or any(part.startswith(".") for part in inside.parts)
-            or fits is None
-        ):
+    for path in folders.files(base):
+        fits = form.fullmatch(path.relative_to(base).with_suffix("").as_posix())
+        if path.suffix.lower() not in endings or fits is None:
             continue
         name = "/".join(fits.groups())
         if name in found:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import image_files, video_files
+from dpjax.data import folders, image_files, video_files
 
 Layout = Literal["side-by-side", "side-by-side-half", "over-under", "over-under-half"]
 
@@ -26,13 +26,10 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """
     image_files.check_folder(folder)
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.suffix.lower() not in video_files.EXTENSIONS or any(
-            part.startswith(".") for part in inside.parts
-        ):
+    for path in folders.files(folder):
+        if path.suffix.lower() not in video_files.EXTENSIONS:
             continue
-        name = inside.with_suffix("").as_posix()
+        name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise errors.DataError(
                 f"{path} and {found[name].name} have the same name; rename one of them."
