@@ -366,7 +366,7 @@ class Depth(task.Task):
         """
         bounds = depth_protocols.intervals([row["protocols"] for row in rows])
         lines = [
-            (name, score, value, *bounds[name].get(score, (np.nan, np.nan)))
+            (name, score, value, *bounds[name].get(score, ("", "")))
             for name, scores in _summaries(rows).items()
             for score, value in scores.items()
         ]

@@ -326,7 +326,7 @@ class RelativeDepth(task.Task):
         counts = [row["counts"] for row in rows]
         bounds = ordinal_protocols.intervals(counts)
         lines = tuple(
-            (name, value, *bounds.get(name, (np.nan, np.nan)))
+            (name, value, *bounds.get(name, ("", "")))
             for name, value in ordinal_protocols.summary(counts).items()
         )
         found = {"scores": task.Table(("score", "value", "95% from", "95% to"), lines)}
