@@ -1,4 +1,4 @@
-"""Sets with depth, in the layouts of their publishers and of a user."""
+"""Sets with depth, in the layouts of their publishers."""
 
 import csv
 import shutil
@@ -11,67 +11,13 @@ import scipy.io
 from dpjax import errors
 from dpjax.data import (
     builders,
-    depth_files,
     depth_health,
     health,
     preparation,
     sources,
 )
 from dpjax.data.builders import depth_maps, layouts
-
-SIZE = (12, 16)
-
-
-def picture(path, seed=0, size=SIZE):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-    PIL.Image.fromarray(pixels).save(path)
-
-
-def levels(path, seed=0, size=SIZE, low=500, high=9000, dtype=np.uint16, holes=0.3):
-    """Writes a map of whole numbers with holes; returns what it holds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    stored = rng.integers(low, high, size).astype(dtype)
-    stored[rng.random(size) < holes] = 0
-    PIL.Image.fromarray(stored).save(path)
-    return stored
-
-
-def text(path, *lines):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
-
-
-def prepared(name, folder, tmp_path, **options):
-    """Prepares a set; returns the records of each split by id."""
-    config = options.get("config")
-    preparation.prepare(
-        name, folder=folder, directory=tmp_path / "records", replace=True, **options
-    )
-    reference = f"{name}/{config}" if config else name
-    counts = sources.inspect(reference, directory=tmp_path / "records").counts
-    return {
-        split: {
-            record["id"]: record
-            for record in sources.open_sources(
-                [f"{reference}:{split}"], directory=tmp_path / "records"
-            )
-        }
-        for split in counts
-    }
-
-
-def notes(name, tmp_path):
-    return sources.inspect(name, directory=tmp_path / "records").notes
-
-
-def check(record, stored, per_metre):
-    """The record has the depth that the numbers of its file mean, exactly."""
-    wanted = np.array([int(n) / per_metre for n in stored.ravel()], np.float32)
-    np.testing.assert_array_equal(record["depth"], wanted.reshape(stored.shape))
-    known = depth_files.has_depth(record["depth"])
-    np.testing.assert_array_equal(known, stored > 0)
+from tests import made_sets
 
 
 @pytest.fixture
@@ -82,15 +28,17 @@ def room(tmp_path):
         lines = ["name,depth_max_m,lower_m,upper_m"]
         for i in range(2):
             name = f"{split}{i}"
-            picture(root / "images" / f"{name}.jpg", i)
-            levels(root / "depth" / f"{name}.png", i, low=10, high=256, dtype=np.uint8)
+            made_sets.picture(root / "images" / f"{name}.jpg", i)
+            made_sets.levels(
+                root / "depth" / f"{name}.png", i, low=10, high=256, dtype=np.uint8
+            )
             lines.append(f"{name},{3.5 + i},3,5")
-        text(root / "depth_max.csv", *lines)
+        made_sets.text(root / "depth_max.csv", *lines)
     return tmp_path / "n"
 
 
 def test_nyu_in_shares_of_the_largest_depth(room, tmp_path):
-    found = prepared("nyudv2_depth", room, tmp_path)
+    found = made_sets.prepared("nyudv2_depth", room, tmp_path)
     assert {split: sorted(records) for split, records in found.items()} == {
         "train": ["train0", "train1"],
         "val": ["val0", "val1"],
@@ -99,19 +47,20 @@ def test_nyu_in_shares_of_the_largest_depth(room, tmp_path):
     wanted = [min(int(p) + 0.5, 255) / 255 * 4.5 for p in stored.ravel()]
     depth = found["val"]["val1"]["depth"]
     np.testing.assert_array_equal(depth.ravel(), np.array(wanted, np.float32))
-    (note,) = notes("nyudv2_depth", tmp_path)
+    (note,) = made_sets.notes("nyudv2_depth", tmp_path)
     assert "train is published with 795 images, this copy has 2" in note
 
 
 def test_a_split_of_nyu_without_its_table_is_left_out_and_told(room, tmp_path):
     (room / "val" / "depth_max.csv").unlink()
-    assert set(prepared("nyudv2_depth", room, tmp_path)) == {"train"}
-    assert "nyudv2_depth:val is left out, there is no val/depth_max.csv" in notes(
-        "nyudv2_depth", tmp_path
+    assert set(made_sets.prepared("nyudv2_depth", room, tmp_path)) == {"train"}
+    assert (
+        "nyudv2_depth:val is left out, there is no val/depth_max.csv"
+        in made_sets.notes("nyudv2_depth", tmp_path)
     )
     (room / "train" / "depth_max.csv").unlink()
     with pytest.raises(errors.DataError, match=r"train0\.png has 8 bits .* wanted 16"):
-        prepared("nyudv2_depth", room, tmp_path)
+        made_sets.prepared("nyudv2_depth", room, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +78,12 @@ def test_a_split_of_nyu_without_its_table_is_left_out_and_told(room, tmp_path):
 def test_nyu_in_millimetres(tmp_path, images, depth, name):
     stored = {}
     for n, split in enumerate(("train", "test")):
-        picture(tmp_path / "n" / images.format(split=split, n=n), n)
+        made_sets.picture(tmp_path / "n" / images.format(split=split, n=n), n)
         path = tmp_path / "n" / depth.format(split=split, n=n)
-        stored[split] = levels(path, n)
-    found = prepared("nyudv2_depth", tmp_path / "n", tmp_path)
+        stored[split] = made_sets.levels(path, n)
+    found = made_sets.prepared("nyudv2_depth", tmp_path / "n", tmp_path)
     for n, split in enumerate(("train", "test")):
-        check(found[split][name.format(n=n)], stored[split], 1000)
+        made_sets.check_depth(found[split][name.format(n=n)], stored[split], 1000)
 
 
 def test_nyu_as_published_says_how_to_convert_it(tmp_path):
@@ -144,7 +93,7 @@ def test_nyu_as_published_says_how_to_convert_it(tmp_path):
         match=r"does not hold nyudv2_depth .* is no train/rgb and no train/depth\. .*"
         r"labeled\.mat is HDF5, which needs h5py: convert it once",
     ):
-        prepared("nyudv2_depth", tmp_path, tmp_path / "x")
+        made_sets.prepared("nyudv2_depth", tmp_path, tmp_path / "x")
 
 
 def make3d(root, depth_of_test, laser=(55, 305)):
@@ -156,7 +105,7 @@ def make3d(root, depth_of_test, laser=(55, 305)):
             ("Test134", depth_of_test, "op57-p-016t000"),
         )
     ):
-        picture(root / images / f"img-{name}.jpg", i, (284, 213))
+        made_sets.picture(root / images / f"img-{name}.jpg", i, (284, 213))
         grid = np.random.default_rng(i).uniform(1, 81, (*laser, 4))
         path = root / depth / f"depth_sph_corr-{name}.mat"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,14 +119,14 @@ def make3d(root, depth_of_test, laser=(55, 305)):
 )
 def test_make3d_keeps_both_sizes(tmp_path, depth):
     grids = make3d(tmp_path / "m", depth)
-    found = prepared("make3d", tmp_path / "m", tmp_path)
+    found = made_sets.prepared("make3d", tmp_path / "m", tmp_path)
     for split, name in zip(("train", "test"), grids, strict=True):
         (record,) = found[split].values()
         assert record["id"] == name
         assert record["image"].shape == (284, 213, 3)
         wanted = grids[name][..., 3].astype(np.float32)
         np.testing.assert_array_equal(record["depth"], wanted)
-    assert "train is published with 400" in notes("make3d", tmp_path)[0]
+    assert "train is published with 400" in made_sets.notes("make3d", tmp_path)[0]
     source = sources.open_sources(["make3d:test"], directory=tmp_path / "records")
     found = health.examine(source)
     assert found.is_sound
@@ -189,7 +138,7 @@ def test_depth_of_make3d_in_another_size_is_refused(tmp_path):
     with pytest.raises(
         errors.DataError, match=r" is 55x300, .* is 284x213 .*\. make3d has 55x305"
     ):
-        prepared("make3d", tmp_path / "m", tmp_path)
+        made_sets.prepared("make3d", tmp_path / "m", tmp_path)
 
 
 DRIVES = ("2011_09_26_drive_0002_sync", "2011_09_28_drive_0001_sync")
@@ -219,16 +168,16 @@ def kitti(root, listing, raw="", annotated="data_depth_annotated/{part}/"):
     for i, (split, drive, camera, frame) in enumerate(FRAMES):
         parts = {"date": drive[:10], "drive": drive, "camera": camera, "frame": frame}
         side = "l" if camera == "image_02" else "r"
-        picture(root / raw / RAW.format(**parts), i)
+        made_sets.picture(root / raw / RAW.format(**parts), i)
         part = "train" if i % 2 else "val"  # KITTI's own division is another one
         if frame != 3:
             path = root / annotated.format(part=part) / ANNOTATED.format(**parts)
-            stored[f"{drive}/{camera}/{frame:010d}"] = levels(
+            stored[f"{drive}/{camera}/{frame:010d}"] = made_sets.levels(
                 path, i, low=600, high=20_000, holes=0.8
             )
         lines.setdefault(split, []).append(LISTS[listing].format(**parts, side=side))
     for split, listed in lines.items():
-        text(root / listing.format(split), *listed)
+        made_sets.text(root / listing.format(split), *listed)
     return stored
 
 
@@ -239,7 +188,7 @@ def kitti(root, listing, raw="", annotated="data_depth_annotated/{part}/"):
 )
 def test_kitti_by_the_lists_of_eigen(tmp_path, listing, raw, annotated):
     stored = kitti(tmp_path / "k", listing, raw, annotated)
-    found = prepared("kitti_eigen", tmp_path / "k", tmp_path)
+    found = made_sets.prepared("kitti_eigen", tmp_path / "k", tmp_path)
     assert {split: len(records) for split, records in found.items()} == {
         "train": 3,
         "test": 1,
@@ -247,8 +196,8 @@ def test_kitti_by_the_lists_of_eigen(tmp_path, listing, raw, annotated):
     records = found["train"] | found["test"]
     assert records.keys() == stored.keys()
     for name, values in stored.items():
-        check(records[name], values, 256)
-    assert notes("kitti_eigen", tmp_path) == [
+        made_sets.check_depth(records[name], values, 256)
+    assert made_sets.notes("kitti_eigen", tmp_path) == [
         "kitti_eigen:test leaves out 1 of 2 frames, whose depth was not annotated or "
         "is not in this copy",
         "kitti_eigen:test is published with 652 images, this copy has 1: scores cannot "
@@ -264,203 +213,34 @@ def test_what_kitti_lacks_is_told(tmp_path):
         errors.DataError,
         match=r"1 frames that eigen_train_files\.txt lists are not there: .*image_03",
     ):
-        prepared("kitti_eigen", root, tmp_path)
-    found = prepared("kitti_eigen", root, tmp_path, skip_bad=True)
+        made_sets.prepared("kitti_eigen", root, tmp_path)
+    found = made_sets.prepared("kitti_eigen", root, tmp_path, skip_bad=True)
     assert len(found["train"]) == 2
     shutil.rmtree(root / "data_depth_annotated")
     with pytest.raises(
         errors.DataError, match=r"No frame of .* has depth in .*DRIVE/p"
     ):
-        prepared("kitti_eigen", root, tmp_path, skip_bad=True)
-    text(root / "eigen_train_files.txt", "a.png b.png")
+        made_sets.prepared("kitti_eigen", root, tmp_path, skip_bad=True)
+    made_sets.text(root / "eigen_train_files.txt", "a.png b.png")
     with pytest.raises(errors.DataError, match=r"files\.txt, line 1, names no frame"):
-        prepared("kitti_eigen", root, tmp_path)
-    text(root / "eigen_train_files.txt", "")
+        made_sets.prepared("kitti_eigen", root, tmp_path)
+    made_sets.text(root / "eigen_train_files.txt", "")
     with pytest.raises(errors.DataError, match=r"eigen_train_files\.txt lists nothing"):
-        prepared("kitti_eigen", root, tmp_path)
+        made_sets.prepared("kitti_eigen", root, tmp_path)
     for path in root.glob("*.txt"):
         path.unlink()
     with pytest.raises(errors.DataError, match=r"has no list of the frames of Eigen"):
-        prepared("kitti_eigen", root, tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Six images of a user's with depth in millimetres, one of them deeper."""
-    for i in range(6):
-        name = f"deep/{i}" if i == 5 else f"{i}"
-        picture(tmp_path / "m" / "images" / f"{name}.jpg", i)
-        levels(tmp_path / "m" / "depth" / f"{name}.png", i)
-    return tmp_path / "m"
-
-
-def of_folder(folder, tmp_path, **options):
-    found = prepared("rgbd_folder", folder, tmp_path, config="mine", **options)
-    return {
-        name: record for records in found.values() for name, record in records.items()
-    }
-
-
-@pytest.mark.parametrize("unit", [("mm", 1000), ("1/256", 256), ("0.0002", 5000)])
-def test_the_unit_of_a_folder_is_what_the_user_says(folder, tmp_path, unit):
-    said, per_metre = unit
-    records = of_folder(folder, tmp_path, unit=said)
-    assert len(records) == 6
-    for name, record in records.items():
-        path = (folder / "depth" / name).with_suffix(".png")
-        check(record, np.asarray(PIL.Image.open(path)), per_metre)
-
-
-def test_a_description_beside_the_folders_is_read(folder, tmp_path):
-    text(folder / "depth.json", '{"unit": "millimetres", "max_m": 4}')
-    record = of_folder(folder, tmp_path)["3.jpg"]
-    stored = np.asarray(PIL.Image.open(folder / "depth" / "3.png"))
-    check(record, np.where(stored > 4000, 0, stored), 1000)
-    (note,) = notes("rgbd_folder/mine", tmp_path)
-    assert note == "depth is read as millimetres; 0 and NaN as not measured"
-    with pytest.raises(errors.UserError, match=r"depth\.json says the unit.*Leave out"):
-        of_folder(folder, tmp_path, unit="mm")
-
-
-def test_a_range_does_not_hide_a_wrong_unit(tmp_path):
-    unit = depth_files.Unit(1, max_m=10)
-    millimetres = np.full((48, 64), 2500, np.uint16)
-    millimetres[0, :3] = 5, 6, 7
-    with pytest.raises(
-        errors.DataError,
-        match=r"a\.png has 3069 of 3072 measured pixels outside 0 to 10 m.*in metres "
-        r"its median is 2500 m",
-    ):
-        unit.decode(millimetres, tmp_path / "a.png")
-    # A street is farther than ten metres in most pixels, and no unit is wrong.
-    street = np.full((48, 64), 40, np.uint16)
-    street[:4] = np.arange(2, 6)[:, None]
-    kept = unit.decode(street, tmp_path / "a.png")
-    np.testing.assert_array_equal(kept > 0, street < 10)
-
-
-def test_without_a_unit_nothing_is_guessed(folder, tmp_path):
-    with pytest.raises(
-        errors.UserError,
-        match=r"What do the numbers .* mean\? Pass --unit millimetres, or write .*"
-        r"\"unit\": \"millimetres\".*/m/depth\.json.* metres, centimetres, ",
-    ):
-        of_folder(folder, tmp_path)
-    with pytest.raises(errors.UserError, match=r"A unit of depth is .*got 'inch'"):
-        of_folder(folder, tmp_path, unit="inch")
-
-
-def test_kinects_number_for_nothing_is_declared(folder, tmp_path):
-    path = folder / "depth" / "2.png"
-    stored = np.array(PIL.Image.open(path))
-    stored[:3] = 65535
-    PIL.Image.fromarray(stored).save(path)
-    with pytest.raises(errors.DataError, match=r"2\.png holds 65535.*--ignore 65535"):
-        of_folder(folder, tmp_path, unit="mm")
-    wanted = np.where(stored == 65535, 0, stored)
-    record = of_folder(folder, tmp_path, unit="mm", ignore=65535)["2.jpg"]
-    check(record, wanted, 1000)
-    (note,) = notes("rgbd_folder/mine", tmp_path)
-    assert note == "depth is read as millimetres; 0, 65535 and NaN as not measured"
-
-
-def test_arrays_and_folders_of_splits(tmp_path):
-    stored = {}
-    for i, split in enumerate(("train", "valid", "test")):
-        picture(tmp_path / "m" / split / "images" / "a.png", i)
-        values = np.random.default_rng(i).uniform(1, 9, SIZE)
-        values[0, :3] = np.nan, 0, -1
-        (tmp_path / "m" / split / "depth").mkdir()
-        np.save(tmp_path / "m" / split / "depth" / "a.npy", values)
-        stored[f"{split}/a.png"] = np.where(values > 0, values, 0).astype(np.float32)
-    text(tmp_path / "m" / "depth.json", '{"unit": "metres", "ignore": -1}')
-    found = prepared("rgbd_folder", tmp_path / "m", tmp_path, config="mine")
-    assert set(found) == {"train", "val", "test"}
-    for records in found.values():
-        for name, record in records.items():
-            np.testing.assert_array_equal(record["depth"], stored[name])
-    with pytest.raises(errors.UserError, match="split already, into train, valid, te"):
-        prepared("rgbd_folder", tmp_path / "m", tmp_path, config="x", ratio=0.5)
-
-
-def spoil(root, what):
-    """Does one thing wrong to a user's folder; gives what is said about it."""
-    images, depth = root / "images", root / "depth"
-    path = depth / "1.png"
-    if what == "no depth":
-        path.unlink()
-        return r"1 pictures have no depth map: .*images/1\.jpg\. Wanted .*depth\."
-    if what == "no picture":
-        (images / "1.jpg").unlink()
-        return r"1 depth maps have no picture: .*depth/1\.png"
-    if what == "size":
-        levels(path, size=(16, 12))
-        return r"depth in .*1\.\w+ is 16x12, .*1\.jpg is 12x16 \(.*\)\. Both"
-    if what == "colours":
-        picture(path)
-        return r"depth/1\.png has pixels of type RGB"
-    if what == "eight bits":
-        levels(path, low=1, high=200, dtype=np.uint8)
-        return r"depth/1\.png has 8 bits"
-    if what == "lossy":
-        path.unlink()
-        levels(depth / "1.jpg", low=1, high=200, dtype=np.uint8)
-        return r"depth/1\.jpg is compressed with loss"
-    if what == "damaged":
-        path.write_bytes(path.read_bytes()[:60])
-        return r"Cannot decode .*depth/1\.png"
-    if what == "nothing measured":
-        levels(path, holes=1.0)
-        return r"depth/1\.png has no pixel that was measured"
-    if what == "constant":
-        levels(path, low=700, high=701)
-        return r"depth/1\.png has the same depth, 0\.7 m, in all \d+ measured"
-    path.unlink()
-    values = {"negative": -2.0, "infinite": np.inf, "far": 4e5, "near": 3.0}[what]
-    stored = np.random.default_rng(0).uniform(900, 1000, SIZE)
-    np.save(depth / "1.npy", stored / 1000 * values if what == "near" else stored + 0)
-    if what == "near":
-        return r"depth/1\.npy has a median depth of 0\.002\d+ m, as metres have"
-    if what == "far":
-        np.save(depth / "1.npy", stored * 400)
-        return r"depth/1\.npy has a median depth of 3\d\d.* m, as millimetres or"
-    stored[2, 3:5] = values
-    np.save(depth / "1.npy", stored)
-    return rf"depth/1\.npy has 2 pixels of {what} depth"
-
-
-FAULTS = [
-    *("no depth", "no picture", "size", "colours", "eight bits", "lossy", "damaged"),
-    *("nothing measured", "constant", "negative", "infinite", "far", "near"),
-]
-
-
-@pytest.mark.parametrize("what", FAULTS)
-def test_what_is_wrong_is_named_or_skipped_and_listed(folder, tmp_path, what):
-    message = spoil(folder, what)
-    with pytest.raises(errors.DataError, match=message):
-        of_folder(folder, tmp_path, unit="mm")
-    left = [p.name for p in (tmp_path / "records").rglob("*") if p.is_file()]
-    assert left == [".lock"]
-    found = of_folder(folder, tmp_path, unit="mm", skip_bad=True)
-    assert len(found) == 5
-    inspected = sources.inspect("rgbd_folder/mine", directory=tmp_path / "records")
-    (skipped,) = inspected.skipped
-    assert "1.jpg" in skipped or "1.png" in skipped or "1.npy" in skipped
+        made_sets.prepared("kitti_eigen", root, tmp_path)
 
 
 def test_what_a_folder_lacks_is_told(tmp_path):
-    picture(tmp_path / "m" / "rgb" / "1.png")
-    with pytest.raises(
-        errors.DataError, match=r"folders images and depth or depths in .*found rgb\. A"
-    ):
-        of_folder(tmp_path / "m", tmp_path, unit="mm")
+    made_sets.picture(tmp_path / "m" / "rgb" / "1.png")
     for name, missing in (
         ("make3d", r"no Train400Img and no Train400Depth\. It has rgb\."),
         ("nyudv2_depth", r"no train/rgb and no train/depth\. It has rgb\."),
     ):
         with pytest.raises(errors.DataError, match=missing) as told:
-            prepared(name, tmp_path / "m", tmp_path)
+            made_sets.prepared(name, tmp_path / "m", tmp_path)
         assert "depth maps prepare rgbd_folder" in str(told.value)
 
 
