@@ -200,7 +200,7 @@ def _pretrained(options, kind, seed) -> dict[str, Any]:
     )
     folder = options.workdir / f"order-{kind}-{seed}"
     ended = loop.train(run, folder)
-    return {run.task.best: ended.score}
+    return {"order_whdr": ended.score}
 
 
 def _metric(options, kind, seed, drawn, rate):
