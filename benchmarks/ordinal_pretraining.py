@@ -224,7 +224,9 @@ def _metric(options, kind, seed, drawn, rate):
     folder = options.workdir / f"{kind}-{len(drawn)}-{seed}-{rate}"
     # A process may map so much memory, and the programs of forty runs are more.
     jax.clear_caches()
-    loop.train(run, folder)
+    # All images are scored afterwards, under every protocol.
+    limited = dataclasses.replace(run.evaluation, limit=1)
+    loop.train(dataclasses.replace(run, evaluation=limited), folder)
     return run, trained.load(folder)
 
 
