@@ -109,7 +109,7 @@ def _try(options, total) -> None:
         data = dataclasses.replace(run.data, evaluate=(_others(drawn),))
         told = {"start": kind, "labelled": count, "rate": rate}
         rows += depth_scores.of(dataclasses.replace(run, data=data), loaded, told)
-        tried = {"rates": options.rates, **_settings(options)}
+        tried = {"rates": options.rates, "seed": seed, **_settings(options)}
         measure.record(f"{_NAME}_rates", tried, rows)
 
 

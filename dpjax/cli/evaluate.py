@@ -158,7 +158,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     found = ([], [])
     is_field = False
     for word in arguments:
-        if word.startswith("-") and not word[1:2].isdigit():
+        if word.startswith("-") and word[1:2] not in "0123456789.":  # no number
             is_field = word.startswith("--task.")
         elif word.endswith(".py"):  # the config may stand anywhere
             is_field = False

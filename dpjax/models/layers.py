@@ -261,7 +261,7 @@ def max_pool(
         )
 
     # Columns first, then rows: of equal values the first of a window wins, and gets all
-    # of the gradient, as in the other branch.  Ten times faster backward there.
+    # of the gradient, as in the other branch, whose gradient is slow there.
     def by_axes(x):
         x = jnp.pad(x, [(0, 0), *pads, (0, 0)], constant_values=-jnp.inf)
         return _first_max(_first_max(x, 2, window, stride), 1, window, stride)
