@@ -280,8 +280,10 @@ def test_links_to_nothing_and_folders_named_like_pictures(
     (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (folder / "folder.png").mkdir()
     output = tmp_path / "out"
-    assert predict.main([weights, str(folder), "-o", str(output)]) == 0
-    assert "3 of 3 pictures" in capsys.readouterr().out
+    assert predict.main([weights, str(folder), "-o", str(output)]) == 3
+    said = capsys.readouterr()
+    assert "3 of 4 pictures" in said.out
+    assert "gone.png, which does not exist" in said.err
     words = ["-o", str(tmp_path / "o.png")]
     with pytest.raises(errors.UserError, match=r"gone\.png does not exist"):
         predict.main([weights, str(folder / "gone.png"), *words])

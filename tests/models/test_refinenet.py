@@ -307,7 +307,8 @@ def test_images_of_a_batch_are_independent_and_nothing_is_left_out_outside_train
     scores = _run(module, variables, images)
     order = [2, 0, 1]
     again = _run(module, variables, images[order])
-    np.testing.assert_allclose(again, scores[np.array(order)], rtol=1e-4, atol=1e-3)
+    # Of scores in the ten thousands, some of which are differences of such numbers.
+    assert peers.relative_error(again, scores[np.array(order)]) < 1e-5
 
 
 def test_training_leaves_out_features_of_the_decoder_only():

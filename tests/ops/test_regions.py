@@ -104,7 +104,9 @@ def test_pooling_undoes_unpooling():
     values = np.random.default_rng(2).standard_normal((2, 9, 3)).astype(np.float32)
     values[:, 3] = 0
     whole = regions.unpool(values, numbers)
-    np.testing.assert_allclose(regions.pool(whole, numbers, 9), values, atol=1e-6)
+    # The mean of equal numbers, summed in an order that differs between processors.
+    found = regions.pool(whole, numbers, 9)
+    np.testing.assert_allclose(found, values, rtol=5e-6, atol=1e-6)
     pull = jax.grad(lambda v: regions.unpool(v, numbers).sum())(values)
     sizes = [[(one == p).sum() for p in range(9)] for one in numbers]
     np.testing.assert_allclose(pull, np.array(sizes)[..., None].repeat(3, -1))
