@@ -1,10 +1,9 @@
 """Checkpoints: Orbax writes them, a fingerprint of every array guards them.
 
 Orbax commits a checkpoint atomically and notices missing pieces, but restores flipped
-bytes without a word.  So each checkpoint carries a fingerprint of every array, computed
-on the device in integers (equal on any number of devices), and a checksum of everything
-else it says; a checkpoint that does not match is put aside, and the one before it is
-used.
+bytes without a word.  So each checkpoint carries a fingerprint of every array, in
+integers (equal on any number of devices), and a checksum of everything else it says; a
+checkpoint that does not match is put aside, and the one before it is used.
 """
 
 import contextlib
@@ -14,11 +13,11 @@ import hashlib
 import json
 import logging
 import shutil
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -27,8 +26,12 @@ from dpjax.training import parallel as parallels
 
 _LOG = logging.getLogger(__name__)
 # Odd multipliers of well-spread bits (the golden ratio, and a Murmur3 constant).
-_MIX = (0x9E3779B1, 0x85EBCA6B)
+_MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B))
+_CHUNK = 2**20  # words, which stay in the processor's cache
 _NO_SCORE = -1e30
+# Devices that hold the same array write a share of it each, if a share is this large:
+# to cut it takes a program for each shape, which small ones are not worth.
+_LEAST_SHARE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +65,20 @@ class Checkpoints:
         """
         import orbax.checkpoint as ocp
         from orbax.checkpoint import checkpoint_managers as policies
+        from orbax.checkpoint import type_handlers
 
         self._ocp = ocp
+        arrays = type_handlers.ArrayHandler(
+            min_slice_bytes_for_replica_parallel=_LEAST_SHARE
+        )
+        handlers = {
+            "state": ocp.PyTreeCheckpointHandler(
+                type_handler_registry=type_handlers.create_type_handler_registry(
+                    (jax.Array, arrays)
+                )
+            ),
+            "meta": ocp.JsonCheckpointHandler(),
+        }
         self.folder = folder.absolute()
         sign = 1.0 if best_is_high else -1.0
         self._sign = sign
@@ -85,7 +100,9 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._mend_scores()
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self.folder, options=options, item_handlers=handlers
+            )
         except OSError as error:
             raise errors.StorageError(
                 f"Cannot open checkpoints in {self.folder}: {error}."
@@ -114,7 +131,7 @@ class Checkpoints:
         }
         meta["checksum"] = _checksum(meta)
         args = self._ocp.args.Composite(
-            state=self._ocp.args.StandardSave(state),
+            state=self._ocp.args.PyTreeSave(state),
             meta=self._ocp.args.JsonSave(meta),
         )
         try:
@@ -211,7 +228,7 @@ class Checkpoints:
             ),
             like,
         )
-        ocp = self._ocp.args
+        ocp, restore = self._ocp.args, self._ocp.checkpoint_utils.construct_restore_args
         try:
             meta = self._manager.restore(
                 step, args=ocp.Composite(meta=ocp.JsonRestore())
@@ -220,7 +237,10 @@ class Checkpoints:
                 return None, ["what it says about itself was changed"]
             _check_arrays(self.folder / str(step), meta.meta["arrays"], like)
             found = self._manager.restore(
-                step, args=ocp.Composite(state=ocp.StandardRestore(target))
+                step,
+                args=ocp.Composite(
+                    state=ocp.PyTreeRestore(target, restore_args=restore(target))
+                ),
             )
         except errors.UserError:
             raise
@@ -360,14 +380,17 @@ def fingerprint(state: Any) -> dict[str, list[int]]:
     """Returns two integers for each array; any flipped bit changes them.
 
     Args:
-        state: a tree of arrays, sharded or not.
+        state: a tree of arrays; with several processes each has all of every array.
 
     Returns:
         Path to [a, b]; the same on any number of devices.
     """
     paths, leaves = _flat(state)
-    marks = np.asarray(jax.device_get(_marks(leaves)))
-    return {path: [int(a), int(b)] for path, (a, b) in zip(paths, marks, strict=True)}
+    # On the host: a program that sums hundreds of shapes takes longer to compile than
+    # the numbers take to come.
+    with futures.ThreadPoolExecutor() as pool:
+        marks = pool.map(_mark, leaves)
+        return dict(zip(paths, marks, strict=True))
 
 
 def _flat(state: Any) -> tuple[list[str], list[jax.Array]]:
@@ -375,25 +398,20 @@ def _flat(state: Any) -> tuple[list[str], list[jax.Array]]:
     return [jax.tree_util.keystr(path) for path, _ in leaves], [x for _, x in leaves]
 
 
-@jax.jit
-def _marks(leaves: list[jax.Array]) -> jax.Array:
-    return jnp.stack([_mark(leaf) for leaf in leaves])
-
-
-def _mark(x: jax.Array) -> jax.Array:
-    """uint32 [2]: sums, modulo 2**32, of each word times an odd number of its place."""
-    if x.dtype == jnp.bool_:
-        x = x.astype(jnp.uint8)
-    width = x.dtype.itemsize
-    kind = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[width]
-    words = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32).reshape(-1)
-    place = jnp.arange(words.size, dtype=jnp.uint32)
-    sums = [
-        jnp.sum(
-            words * ((place * jnp.uint32(2) + 1) * jnp.uint32(mix)), dtype=jnp.uint32
-        )
-        for mix in _MIX
-    ]
-    # The second sum adds the high halves, where the first one's low bits are weak.
-    high = jnp.sum((words >> 16) * (place + jnp.uint32(_MIX[1])), dtype=jnp.uint32)
-    return jnp.stack([sums[0], sums[1] ^ high])
+def _mark(x: jax.Array) -> list[int]:
+    """Sums, modulo 2**32, of each word times an odd number that tells its place."""
+    x = np.asarray(x if x.is_fully_addressable else x.addressable_data(0))
+    kind = {1: np.uint8, 2: np.uint16, 4: np.uint32}[x.dtype.itemsize]
+    words = x.reshape(-1).view(kind)
+    totals = [0, 0, 0]
+    for start in range(0, words.size, _CHUNK):
+        some = words[start : start + _CHUNK].astype(np.uint32)
+        place = np.arange(start, start + some.size, dtype=np.uint32)
+        odd = place * np.uint32(2) + np.uint32(1)
+        terms = [some * (odd * mix) for mix in _MIX]
+        # The high halves again, where the low bits of the other sums are weak.
+        terms.append((some >> np.uint32(16)) * (place + _MIX[1]))
+        for i, term in enumerate(terms):
+            totals[i] += int(term.sum(dtype=np.uint32))
+    first, second, third = (total % 2**32 for total in totals)
+    return [first, second ^ third]
