@@ -57,6 +57,30 @@ def test_restored_state_is_the_saved_one_on_any_device_count(tmp_path, devices):
     chex.assert_trees_all_equal(found.state, _state(3), strict=True)  # types too
 
 
+def test_a_save_of_small_arrays_compiles_nothing(tmp_path, caplog):
+    state = jax.device_put(_state(), _devices(8).replicated)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=1, best_is_high=True)
+    with jax.log_compiles():
+        store.save(1, state, {}, None)
+        store.wait()
+    store.close()
+    assert "ompil" not in caplog.text
+
+
+def test_a_large_array_is_written_by_all_devices_and_restored(tmp_path, caplog):
+    large = np.random.default_rng(0).random((8 * 2**18, 1), np.float32)  # 8 MiB
+    devices = _devices(8)
+    state = jax.device_put({"kernel": large}, devices.replicated)
+    store = checkpoint.Checkpoints(tmp_path, keep_last=1, best_is_high=True)
+    with jax.log_compiles():
+        store.save(1, state, {}, None)
+        store.wait()
+    assert "slice" in caplog.text
+    found = store.restore(state, devices)
+    store.close()
+    np.testing.assert_array_equal(found.state["kernel"], large)
+
+
 def test_flipped_byte_is_found_named_and_the_older_one_used(tmp_path, caplog):
     _written(tmp_path)
     file = _largest_file(tmp_path / "3" / "state")
