@@ -223,6 +223,20 @@ def test_fingerprint_sees_every_bit_and_every_place():
     assert checkpoint.fingerprint({"x": jnp.asarray(swapped)}) != whole
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "int8", "bool"])
+def test_fingerprint_is_the_sums_in_whole_numbers(kind, monkeypatch):
+    # Older checkpoints carry these, and long arrays are summed piece by piece.
+    monkeypatch.setattr(checkpoint, "_CHUNK", 10)
+    x = np.random.default_rng(0).integers(-2, 3, (5, 7)).astype(jnp.dtype(kind))
+    words = x.ravel().view(f"u{x.dtype.itemsize}").tolist()
+    one, two = 0x9E3779B1, 0x85EBCA6B
+    first = sum(w * (2 * i + 1) * one for i, w in enumerate(words))
+    second = sum(w * (2 * i + 1) * two for i, w in enumerate(words)) % 2**32
+    high = sum((w >> 16) * (i + two) for i, w in enumerate(words)) % 2**32
+    (found,) = checkpoint.fingerprint({"x": jnp.asarray(x)}).values()
+    assert found == [first % 2**32, second ^ high]
+
+
 def test_fingerprint_does_not_depend_on_the_placement():
     form = _devices(8)
     spread = form.create(lambda: _state(4))
