@@ -23,10 +23,8 @@ _HANDED_ON = (
     "Failed to write metadata=",
     "Failed to update metadata=",
 )
-_NEVER_RETRIEVED = (
-    "Task exception was never retrieved",
-    "Future exception was never retrieved",
-)
+# What asyncio says of every kind of future: a task, several together, any other.
+_NEVER_RETRIEVED = "exception was never retrieved"
 # Part of the path of every checkpoint that is being written.
 _UNFINISHED = ".orbax-checkpoint-tmp"
 
@@ -53,7 +51,7 @@ def _is_news_from_orbax(record: logging.LogRecord) -> bool:
 
 def _is_news_from_asyncio(record: logging.LogRecord) -> bool:
     error = _refusal(record)
-    if error is None or not record.getMessage().startswith(_NEVER_RETRIEVED):
+    if error is None or _NEVER_RETRIEVED not in record.getMessage().split("\n")[0]:
         return True
     return _UNFINISHED not in str(error) and not _is_of_orbax(error.__traceback__)
 
