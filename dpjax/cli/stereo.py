@@ -128,6 +128,11 @@ def _parse(arguments: Sequence[str]) -> Options:
         )
     if not 0 < options.scale < np.inf:
         raise errors.UserError(f"--scale wants a positive number, got {options.scale}.")
+    if options.scale != 1 and options.truth is None:
+        raise errors.UserError(
+            "--scale says how true disparities are stored, and there are none without "
+            "--truth. Name their file, or leave it out."
+        )
     if options.left is None and options.truth is not None:
         raise errors.UserError(
             "The pair that ships with scikit-image has its own truth. Leave --truth "
@@ -139,6 +144,11 @@ def _parse(arguments: Sequence[str]) -> Options:
 def _camera(options: Options) -> camera.Camera | None:
     given = options.focal_px, options.baseline_m
     if given == (None, None):
+        if options.offset_px:
+            raise errors.UserError(
+                "--offset-px is of a camera, which --focal-px and --baseline-m tell. "
+                "Give all three, or leave it out."
+            )
         return None
     if None in given:
         raise errors.UserError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dpjax import errors
-from dpjax.data import folders
+from dpjax.data import depth_files, folders
 from dpjax.inference import ahead
 from dpjax.inference.stereo import engines, one_pair, pairs, scores
 
@@ -67,6 +67,7 @@ def run(
         for name, views in found.items()
     ]
     _check_targets(matcher, work)
+    _check_inputs(matcher, work)
     begun = time.perf_counter()
     outcomes = []
     with (
@@ -90,6 +91,8 @@ def run(
     rows = [x.row for x in done if x.row is not None]
     if rows:
         print(scores.line(rows))
+    if truth is not None and len(rows) < len(done):
+        print(f"not scored, without a truth: {len(done) - len(rows)} of {len(done)}")
     failures += [f"{x.pair.left}: {x.failure}" for x in outcomes if x.failure]
     for line in failures:
         print(f"left out {line}", file=sys.stderr)
@@ -105,15 +108,18 @@ def _matched(
     """What was found, or the error that takes its place among the others."""
     try:
         result = matcher.match(views.result())
-        row = None
-        if pair.truth is not None:
-            truth = pairs.read_truth(pair.truth, scale, result.match.valid.shape)
-            row = scores.row(result.match, truth)
-            told = [*result.warnings, *scores.doubts(result.match, truth)]
-            result = result._replace(warnings=told)
     except errors.DpjaxError as error:
         return _Outcome(pair, failure=error)
-    return _Outcome(pair, result, row)
+    if pair.truth is None:
+        return _Outcome(pair, result)
+    try:
+        truth = pairs.read_truth(pair.truth, scale, result.match.valid.shape)
+    except errors.DpjaxError as error:  # the disparities are worth keeping
+        told = [*result.warnings, f"not scored: {error}"]
+        return _Outcome(pair, result._replace(warnings=told))
+    told = [*result.warnings, *scores.doubts(result.match, truth)]
+    row = scores.row(result.match, truth)
+    return _Outcome(pair, result._replace(warnings=told), row)
 
 
 def _saved(matcher: one_pair.Matcher, outcome: _Outcome) -> _Outcome:
@@ -159,11 +165,17 @@ def _truths(folder: Path, wanted: dict) -> dict[str, Path]:
             f"Pairs of folders want a folder of true disparities, got {folder}."
         )
     # .npy is no picture, so `pairs.by_stem` would not see it.
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in folders.files(folder)
-    }
-    found = {name: path for name, path in found.items() if name in wanted}
+    found: dict[str, Path] = {}
+    for path in folders.files(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if path.suffix.lower() not in depth_files.EXTENSIONS or name not in wanted:
+            continue
+        if name in found:
+            raise errors.UserError(
+                f"{found[name]} and {path} differ by their ending alone. Which one "
+                "has the true disparities? Remove the other."
+            )
+        found[name] = path
     if not found:
         raise errors.DataError(
             f"No file below {folder} has the name of a pair, such as "
@@ -183,3 +195,20 @@ def _check_targets(matcher: one_pair.Matcher, work: list[_Pair]) -> None:
                     "Rename one of them."
                 )
             seen[path] = pair.left
+
+
+def _check_inputs(matcher: one_pair.Matcher, work: list[_Pair]) -> None:
+    """Nothing that is read is overwritten: truths may lie where results would."""
+    read = {
+        path.resolve()
+        for pair in work
+        for path in (pair.left, pair.right, pair.truth)
+        if path is not None
+    }
+    for pair in work:
+        for path in matcher.files(pair.target):
+            if path.resolve() in read:
+                raise errors.UserError(
+                    f"{path} is an input; it would be overwritten. Name another "
+                    "folder with -o."
+                )

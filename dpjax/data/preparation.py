@@ -96,6 +96,9 @@ def prepare(
             f"in birds-2024; got {config!r}. Change --name."
         )
     directory = (directory or default_directory()).expanduser().absolute()
+    if folder is not None:
+        # Workers elsewhere, and messages read later, know no current folder.
+        folder = folder.expanduser().absolute()
     if folder is not None and not kind.needs_folder:
         raise errors.UserError(
             f"{name} brings its own files; for yours use "

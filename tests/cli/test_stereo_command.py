@@ -257,7 +257,9 @@ def test_an_answer_at_the_end_of_the_range_is_a_warning(views, capsys, monkeypat
         (("l.png", "none.png"), "none.png, which does not exist"),
         (("l.png", "."), "l.png is no folder"),
         (("l.png", "r.png", "--scale", "0"), "--scale wants a positive number"),
+        (("l.png", "r.png", "--scale", "4"), "none without --truth"),
         (("l.png", "r.png", "--focal-px", "9"), "both --focal-px and --baseline-m"),
+        (("l.png", "r.png", "--offset-px", "9"), "which --focal-px and --baseline-m"),
         (("l.png", "r.png", "-o", "a.npy"), "Pictures are written as"),
         (("l.png", "r.png", "-o", "l.png"), "l.png is an input"),
         (("--truth", "truth.npy"), "has its own truth"),
@@ -319,6 +321,32 @@ def test_folders_give_the_files_of_one_by_one_and_tell_the_others(folders, capsy
             alone = folders / f"one{end}"
             assert alone.read_bytes() == (folders / f"out/{name}{end}").read_bytes()
     assert len([p for p in (folders / "out").rglob("*") if p.is_file()]) == 6
+
+
+def test_truths_are_never_overwritten(folders):
+    truth = random_dots.pair()[2]
+    for path in (folders / "truth").rglob("*.npy"):
+        save(path.with_suffix(".png"), truth.astype(np.uint8))
+        path.unlink()
+    before = {p: p.read_bytes() for p in folders.rglob("*.png")}
+    with pytest.raises(errors.UserError, match=r"truth/a\.png is an input"):
+        run("left", "right", "--truth", "truth", "-o", "truth")
+    assert {p: p.read_bytes() for p in folders.rglob("*.png")} == before
+
+
+def test_what_is_wrong_with_a_truth_costs_the_score_alone(folders, capsys):
+    (folders / "truth" / "a.txt").write_text("of the camera")  # no truth at all
+    (folders / "truth" / "deep" / "b.npy").write_bytes(b"broken")
+    assert run("left", "right", "-o", "out", "--truth", "truth") == 3
+    said = capsys.readouterr()
+    assert said.out.startswith("out: 2 of 3 pairs, ")
+    assert "not scored, without a truth: 1 of 2" in said.out
+    assert "of 23664 non-occluded pixels" in said.out  # of one pair
+    assert "warning: left/deep/b.png: not scored: " in said.err
+    assert (folders / "out" / "deep" / "b-disparity.npy").is_file()
+    save(folders / "truth" / "a.png", random_dots.pair()[0])  # of which one?
+    with pytest.raises(errors.UserError, match="differ by their ending alone"):
+        run("left", "right", "-o", "other", "--truth", "truth")
 
 
 def test_truth_of_another_scale_is_told_of_each_pair(folders, capsys):

@@ -1,6 +1,7 @@
 """Records of relative disparity from a user's pairs, whole or not at all."""
 
 import json
+import pathlib
 import pickle
 import sys
 
@@ -283,7 +284,9 @@ class InTurns:
 
     class options:
         class pipeline_options:
-            PipelineOptions = list
+            class PipelineOptions(list):
+                def get_all_options(self, **how):
+                    return {}
 
     @staticmethod
     def Create(items):
@@ -308,9 +311,21 @@ def both_ways(folder, tmp_path, runner, monkeypatch):
         matched.extend(pair.name for pair in pairs)
         return process(pairs, settings, batch=batch)
 
+    def filled(readers, settings, place, **options):
+        fill(readers, settings, place, **options)
+        kept.extend(place.glob("*.npz"))
+        monkeypatch.setattr(frames, "process", forbidden)
+
+    def forbidden(pairs, settings, *, batch):
+        assert not pairs, "matched again, after the workers"
+        return []
+
+    fill, kept = pipeline.fill, []
     monkeypatch.setattr(frames, "process", counted)
+    monkeypatch.setattr(pipeline, "fill", filled)
     given = {"config": "mine", "beam_runner": runner, "beam_options": "a=1,b"}
     prepare(folder, tmp_path / "beam", **given)
+    assert len(kept) == 4  # one of them a rejection
     one, other = opened(tmp_path), opened(tmp_path / "beam")
     assert one.ids() == other.ids()
     assert contents(one) == contents(other)
@@ -326,13 +341,54 @@ def both_ways(folder, tmp_path, runner, monkeypatch):
 def test_workers_and_one_machine_give_the_same_records(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "check", lambda runner: InTurns)
     matched = both_ways(folder, tmp_path, "SomeRunner", monkeypatch)
-    assert matched == ["d", "c", "b", "a"]  # by workers, and not again
+    assert matched == ["d", "c", "b", "a"]
     assert InTurns.called == ("SomeRunner", ["--a=1", "--b"])
 
 
-def test_beam_and_one_machine_give_the_same_records(folder, tmp_path, monkeypatch):
+def test_beam_and_one_machine_give_the_same_records(
+    folder, tmp_path, monkeypatch, caplog
+):
     pytest.importorskip("apache_beam")
     both_ways(folder, tmp_path, "DirectRunner", monkeypatch)
+    assert "no option a, b;" in caplog.text
+
+
+def test_workers_that_see_other_folders_are_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "check", lambda runner: InTurns)
+    keep, elsewhere = pipeline.keep, tmp_path / "elsewhere"
+    monkeypatch.setattr(
+        InTurns, "Map", lambda work: lambda tasks: [keep(t, **of(work)) for t in tasks]
+    )
+
+    def of(work):
+        return {**work.keywords, "folder": elsewhere}
+
+    with pytest.raises(errors.UserError, match="SomeRunner kept nothing in"):
+        prepare(folder, tmp_path, beam_runner="SomeRunner")
+    assert len(list(elsewhere.iterdir())) == 4
+
+
+def test_a_pipeline_that_fails_is_told_in_a_line(folder, tmp_path, monkeypatch):
+    def refused(items):
+        raise RuntimeError("cannot reach flink.example:8081\nand a long trace")
+
+    monkeypatch.setattr(pipeline, "check", lambda runner: InTurns)
+    monkeypatch.setattr(InTurns, "Create", refused)
+    said = r"SomeRunner failed: cannot reach flink\.example:8081\. Mend its cause"
+    with pytest.raises(errors.UserError, match=said):
+        prepare(folder, tmp_path, beam_runner="SomeRunner")
+
+
+def test_a_folder_is_the_same_however_it_is_written(folder, tmp_path, monkeypatch):
+    """Keys of what is kept, and paths that workers get, tell the whole path."""
+    monkeypatch.chdir(folder.parent)
+    seen = []
+    monkeypatch.setattr(pipeline, "check", lambda runner: InTurns)
+    monkeypatch.setattr(pipeline, "fill", lambda readers, *a, **k: seen.extend(readers))
+    prepare(pathlib.Path(folder.name), tmp_path, beam_runner="SomeRunner")
+    origins = [pair.origin for reader in seen for pair in reader()]
+    assert len(origins) == 4
+    assert all(origin.startswith(str(folder)) for origin in origins)
 
 
 def test_a_runner_without_beam_is_refused_before_any_work(

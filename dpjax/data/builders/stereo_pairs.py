@@ -34,7 +34,10 @@ class StereoPairs(image_folder.ImageFolder, skip_registration=True):
     Disparity is of the left picture, in files of one channel; pixels of it times the
     disparity_scale that scales.csv beside the folders has for a name, 0 unknown.  The
     columns of scales.csv are name (or * for all), disparity_scale and, if you know it,
-    focal_baseline: focal length in pixels times baseline in metres.
+    focal_baseline: focal length in pixels times baseline in metres.  Both cameras have
+    one principal point: with another, depth is not in inverse proportion to disparity.
+    Middlebury's calib.txt tells by doffs; shift the right views to the left by it, and
+    add it to the disparities.
     """
 
     source: ClassVar[str] = "the user's own stereo pairs"

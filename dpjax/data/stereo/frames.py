@@ -51,7 +51,8 @@ class Settings:
         disparities: least and largest one, pixels of the width that is matched; None
             looks for those of each pair, see `ranges`.
         width: wider views are shrunk to it, pixels.
-        rows: largest vertical offset that is removed.
+        rows: smaller vertical offsets are removed; pairs so far apart, which may be
+            farther, are rejected.
         is_signed: whether disparities may all be negative, as in films, whose views
             converge; so they may with a range that begins below 0.
         confident: least share of pixels whose disparity passes all checks.
@@ -317,7 +318,10 @@ def _finish(aligned, disparity, confidence, valid, settings):
             f"{settings.spread:g}",
         )
     known = disparity[valid]
-    at_ends = float(((known < first + 1) | (known > last - 1)).mean())
+    is_at_end = known > last - 1
+    if first != 0 or settings.is_signed:  # at 0 is what is far away, and nothing beyond
+        is_at_end |= known < first + 1
+    at_ends = float(is_at_end.mean())
     if at_ends > settings.at_ends:
         return rejected(
             "range too small",

@@ -6,6 +6,7 @@ records, and a pipeline that was killed goes on.
 """
 
 import functools
+import logging
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from dpjax import errors
 from dpjax.data.stereo import frames, results, store
 
 Reader = Callable[[], Iterable[frames.Pair]]
+
+_LOG = logging.getLogger(__name__)
 
 
 def check(runner: str) -> Any:
@@ -63,16 +66,48 @@ def fill(
         options: of the pipeline, as in "project=mine,region=europe-west4".
 
     Raises:
-        UserError: see `check`.
+        UserError: see `check`; or the pipeline failed, or kept nothing.
     """
     beam = check(runner)
     flags = [f"--{one.strip()}" for one in options.split(",") if one.strip()]
     work = functools.partial(keep, settings=settings, folder=folder)
     configured = beam.options.pipeline_options.PipelineOptions(flags)
-    with beam.Pipeline(runner=runner, options=configured) as pipeline:
-        # Without a new shuffle, readers of a file would stay with one worker.
-        tasks = pipeline | beam.Create(list(readers)) | beam.Reshuffle()
-        tasks | beam.Map(work)
+    _warn_of_unknown(configured, runner)
+    try:
+        with beam.Pipeline(runner=runner, options=configured) as pipeline:
+            # Without a new shuffle, readers of a file would stay with one worker.
+            tasks = pipeline | beam.Create(list(readers)) | beam.Reshuffle()
+            tasks | beam.Map(work)
+    except errors.DpjaxError:
+        raise
+    # Runners raise what they like: of a server that is not there, of a worker.
+    except Exception as error:
+        said = (str(error) or repr(error)).strip().splitlines()[0]
+        raise errors.UserError(
+            f"The pipeline of --beam-runner {runner} failed: {said}. Mend its cause, "
+            "which its log tells, and run the same command again: frames that were "
+            "matched are kept."
+        ) from error
+    if readers and not any(folder.glob(f"*{store.ENDING}")):
+        raise errors.UserError(
+            f"The workers of --beam-runner {runner} kept nothing in {folder}. Either "
+            "they cannot read any of the files, or they write to a disk of their own: "
+            "--from and --dir want folders that all machines see under the same path. "
+            "Without --beam-runner this machine says which files it cannot read."
+        )
+
+
+def _warn_of_unknown(configured: Any, runner: str) -> None:
+    """Beam drops options that it does not know, which some runners do."""
+    known = configured.get_all_options(drop_default=True)
+    given = configured.get_all_options(drop_default=True, retain_unknown_options=True)
+    unknown = sorted(given.keys() - known.keys())
+    if unknown:
+        _LOG.warning(
+            "Apache Beam has no option %s; it counts only if %s knows it.",
+            ", ".join(unknown),
+            runner,
+        )
 
 
 def keep(reader: Reader, *, settings: frames.Settings, folder: pathlib.Path) -> int:
@@ -93,5 +128,5 @@ def keep(reader: Reader, *, settings: frames.Settings, folder: pathlib.Path) -> 
 def _readable(reader: Reader) -> Iterator[frames.Pair]:
     try:
         yield from reader()
-    except errors.DataError:
-        return
+    except errors.DataError as error:
+        _LOG.warning("Left for the end: %s", error)

@@ -17,7 +17,9 @@ import numpy as np
 
 from dpjax.data.stereo import frames
 
-_FORMAT = 3  # of what is computed: one more whenever results change
+ENDING = ".npz"  # of the files of whole results
+
+_FORMAT = 4  # of what is computed: one more whenever results change
 
 
 # A file that a full disk or a crash of the machine left: it is computed again.
@@ -102,4 +104,4 @@ class Store:
         for view in (pair.left, pair.right):
             digest.update(str(view.shape).encode())
             digest.update(np.ascontiguousarray(view))
-        return self._folder / f"{digest.hexdigest()}.npz"
+        return self._folder / f"{digest.hexdigest()}{ENDING}"

@@ -113,14 +113,15 @@ def _opencv(left, right, settings):
     first = settings.min_disparity
     count = _STEP * -(-settings.disparities // _STEP)
     scale = left.shape[-1] * settings.box**2
-    has_check = settings.tolerance is not None
+    # It takes 1 for nothing; no two disparities are farther apart than all of them.
+    tolerance = count if settings.tolerance is None else settings.tolerance
     matcher = cv2.StereoSGBM.create(
         minDisparity=first,
         numDisparities=count,
         blockSize=settings.box,
         P1=scale * settings.p1,
         P2=scale * settings.p2,
-        disp12MaxDiff=settings.tolerance if has_check else -1,
+        disp12MaxDiff=tolerance,
         uniquenessRatio=100 - (settings.uniqueness or 100),
         speckleWindowSize=settings.speckle_size,
         speckleRange=round(settings.speckle_difference),
@@ -142,7 +143,7 @@ def _opencv(left, right, settings):
 
 
 def _check(left, right, settings):
-    """OpenCV mends numbers that it cannot use, in silence; dpjax refuses the same."""
+    """OpenCV mends numbers out of range in silence; they are refused as by dpjax."""
     first, count = settings.min_disparity, settings.disparities
     cost.check(left, right, first, count, settings.box)
     limits = {
@@ -165,4 +166,11 @@ def _lacking(settings):
     names = [n for n in _FIXED if getattr(settings, n) != getattr(matching.ABSOLUTE, n)]
     if not float(settings.speckle_difference).is_integer():
         names.append("speckle_difference")
+    # In place of these it takes numbers of its own, in silence.
+    if settings.p1 == 0:
+        names.append("p1")
+    if settings.p2 == settings.p1:
+        names.append("p2")
+    if settings.tolerance == 0:
+        names.append("tolerance")
     return names

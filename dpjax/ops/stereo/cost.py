@@ -4,7 +4,8 @@ The left pixel (y, x) with disparity d is matched to the right pixel (y, x - d).
 is closer; pairs that converge on a plane, as stereo movies do, have disparities of both
 signs.  Costs of single pixels are
 
-    absolute  sum_c |L(y, x, c) - R(y, x - d, c)|, at most `truncation` for each channel
+    absolute  sum_c |L(y, x, c) - R(y, x - d, c)|, at most `truncation` for each of the
+              channels together
     census    how many of the 62 comparisons "a neighbour within 9 x 7 pixels is darker
               than the centre" come out differently (Zabih & Woodfill, ECCV 1994)
 
@@ -68,7 +69,8 @@ def absolute(
         min_disparity: the first one, pixels; may be negative.
         disparities: n, how many there are.
         box: side of the box, pixels; odd.
-        truncation: largest difference of a channel that counts, levels of 255.
+        truncation: largest difference that counts, of the mean over channels, levels of
+            255.
 
     Returns:
         [b, h, n, w], 0 to box^2 c truncation; int16, or int32 where that is too little.

@@ -37,7 +37,8 @@ class Settings:
         disparities: how many there are from it on.
         cost: "absolute", truncated absolute differences, or "census".
         box: side of the square that costs are summed over, pixels; odd.
-        truncation: largest absolute difference that counts, levels of 255.
+        truncation: largest absolute difference that counts, of the mean over channels,
+            levels of 255.
         p1: penalty for a disparity that changes by one between neighbours, in the unit
             of the cost of a pixel: levels of 255, or differing bits of the census.
         p2: penalty for a larger change, likewise; `p1` or more.

@@ -106,6 +106,20 @@ def test_what_tells_too_little_is_rejected_with_the_name_of_the_file(reason):
     assert found.message.startswith("a.png: ")
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"disparities": (0, 16)}, None),
+        ({"disparities": (-3, 16)}, None),
+        ({"disparities": (0, 16), "is_signed": True}, "range too small"),
+        ({"disparities": (0, 6)}, "range too small"),
+    ],
+)
+def test_what_is_far_away_is_at_no_end_of_a_range_from_0(changes, reason):
+    views = random_dots.pair(behind=0, before=6)[:2]
+    assert getattr(of_one(*views, **changes), "reason", None) == reason
+
+
 def test_views_without_colour_are_taken_if_asked(scene):
     grey = [np.repeat(x[:56, :, :1], 3, -1) for x in scene[:2]]
     assert isinstance(of_one(*grey, has_grey=True), frames.Frame)

@@ -19,6 +19,9 @@ QUICK = matching.Settings(disparities=20, speckle_size=20)
         ("auto", "cpu", {}, "opencv"),
         ("auto", "cpu", {"p1": 3, "box": 5, "tolerance": None}, "opencv"),
         ("auto", "cpu", {"cost": "census"}, "jax"),
+        ("auto", "cpu", {"tolerance": 0}, "jax"),
+        ("auto", "cpu", {"p1": 0}, "jax"),
+        ("auto", "cpu", {"p1": 32}, "jax"),
         ("auto", "cpu", {"fill": "guided"}, "jax"),
         ("auto", "cpu", {"speckle_difference": 0.5}, "jax"),
         ("auto", "gpu", {}, "jax"),
@@ -73,6 +76,17 @@ def test_opencv_answers_within_a_range_that_is_no_multiple_of_16():
     found = engines.match(left, right, settings, "opencv")
     assert np.nanmax(found.disparity) < 9
     assert not found.valid[random_dots.SQUARE][5:-5, 5:-5].any()
+
+
+def test_without_a_tolerance_views_may_disagree():
+    left, right, _ = random_dots.pair()
+    shares = [
+        engines.match(
+            left, right, dataclasses.replace(QUICK, tolerance=t), "opencv"
+        ).valid.mean()
+        for t in (1, 3, None)
+    ]
+    assert shares[0] < shares[1] < shares[2]
 
 
 def test_engines_agree(monkeypatch):
