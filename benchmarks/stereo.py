@@ -28,7 +28,7 @@ from benchmarks import measure
 from dpjax.cli import startup
 from dpjax.inference.stereo import engines
 from dpjax.metrics import disparity as scores
-from dpjax.ops.stereo import checks, matching
+from dpjax.ops.stereo import checks, filling, matching
 from dpjax.training import speed
 
 _OURS = {
@@ -40,6 +40,7 @@ _OURS = {
     "census, own right view": dataclasses.replace(matching.CENSUS, right_view="own"),
     "census, fixed p2": dataclasses.replace(matching.CENSUS, is_adaptive=False),
 }
+_BEST = dataclasses.replace(matching.CENSUS, fill="guided")
 _STEP = 16  # OpenCV's ranges are multiples of it
 
 
@@ -83,14 +84,15 @@ def _speed(size, options):
         return found.disparity
 
     calls = {"opencv": opencv}
-    for name, settings in _OURS.items():
+    ours = {**_OURS, "census, filled: guided": _BEST}
+    for name, settings in ours.items():
         settings = dataclasses.replace(settings, disparities=options.disparities)
         calls[name] = functools.partial(matching.match, *views, settings)
     times = speed.in_turns(
         {name: speed.Candidate(call) for name, call in calls.items()},
         repeats=options.repeats,
     )
-    ratios = {name: measure.ratio(times["opencv"], times[name]) for name in _OURS}
+    ratios = {name: measure.ratio(times["opencv"], times[name]) for name in ours}
     frame_ms = 1e3 / options.frames
     return {
         "size": size,
@@ -131,15 +133,25 @@ def _errors_of(folder, pair):
         of = dataclasses.replace(of, disparities=count)
         engine = "opencv" if name == "opencv" else "jax"
         found = engines.match(left, right, of, engine).disparity
-        row = {"pair": pair["name"], "disparities": count, "method": name}
+        rows = {name: found}
         if engine == "opencv":
             theirs = visible & np.isfinite(found)
+            rows["opencv, filled: directions"] = _filled(found)
         masks = {"visible": visible, "theirs": theirs, "all": known}
-        for mask, pixels in masks.items():
-            of_mask = scores.values(scores.sums(found, truth, pixels))
-            for score in ("bad_1", "bad_2", "answered", "answered_bad_2", "error"):
-                row[f"{mask} {score}"] = float(of_mask[score])
-        yield row
+        for method, answers in rows.items():
+            row = {"pair": pair["name"], "disparities": count, "method": method}
+            for mask, pixels in masks.items():
+                of_mask = scores.values(scores.sums(answers, truth, pixels))
+                for score in ("bad_1", "bad_2", "answered", "answered_bad_2", "error"):
+                    row[f"{mask} {score}"] = float(of_mask[score])
+            yield row
+
+
+def _filled(found):
+    """OpenCV's map with holes that lie behind, since it does not tell which do."""
+    is_known = np.isfinite(found)[None]
+    values = np.nan_to_num(found)[None]
+    return np.asarray(filling.from_directions(values, is_known, ~is_known))[0]
 
 
 def _means(rows):

@@ -87,4 +87,6 @@ def _about(path: Path, result: predictor.Result, name: str | None) -> str:
     if shown is not None and shown.dtype.kind == "f":
         unit = result.units.get(name or next(iter(result.units)), "")
         said += f", {shown.min():.3g} to {shown.max():.3g} {unit}".rstrip()
+    elif name is None and result.scale is not None:
+        said += ", colours from {:.3g} to {:.3g}".format(*result.scale)
     return said if result.exact else f"{said}, blended: too large for one window"

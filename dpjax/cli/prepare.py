@@ -62,7 +62,7 @@ class Options:
             default, or absolute, the differences that RDIS takes.
         layout: where the views of a stereo_video are: side-by-side or over-under, with
             -half if they were squeezed into half the size.
-        every: of a stereo_video, take one of so many frames.
+        every: of a stereo_video, take one of so many frames; default 24.
         beam_runner: have frames of a stereo_folder or stereo_video matched by workers
             of Apache Beam, such as DirectRunner or FlinkRunner; this machine then
             writes the records, to a disk that all of them see.

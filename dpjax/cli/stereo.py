@@ -22,6 +22,9 @@ from dpjax.ops.stereo import matching
 class Options:
     """Finds how far every pixel of a left view is displaced in the right one.
 
+    With dpjax's engine (--engine jax) defaults are --cost census --box 1 --p1 10 --p2
+    120 --is-adaptive; those listed below are OpenCV's, and ours with --cost absolute.
+
     Without arguments a real pair is matched that ships with scikit-image, and scored.
     Beside the picture of the disparities, where red is near, are written: -disparity,
     pixels, NaN where unknown; -valid.png, white where all checks were passed;
@@ -166,6 +169,11 @@ def _example(matcher: one_pair.Matcher, options: Options) -> int:
 
 def _files(matcher: one_pair.Matcher, options: Options) -> int:
     target = _target(matcher, options, options.left)
+    if options.truth is not None and options.truth.is_dir():
+        raise errors.UserError(
+            f"Two pictures have one file of true disparities, and {options.truth} is a "
+            "folder. Name the file in it."
+        )
     views = pairs.read(options.left, options.right)
     truth = None
     if options.truth is not None:
@@ -188,7 +196,11 @@ def _one(
     ends = ""
     if known.size:
         ends = f", disparities {known.min():.1f} to {known.max():.1f} px"
-    print(f"{target}: {width} x {height}, {match.valid.mean():.1%} known{ends}")
+    filled = (np.isfinite(match.disparity) & ~match.valid).mean()
+    share = f"{match.valid.mean():.1%} " + (
+        f"matched, {filled:.1%} filled" if filled else "known"
+    )
+    print(f"{target}: {width} x {height}, {share}{ends}")
     print(f"matched by {engines.NAMES[matcher.engine]} in {match.seconds:.2f} s")
     for line in warnings:
         print(f"warning: {line}", file=sys.stderr)

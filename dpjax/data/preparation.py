@@ -115,7 +115,8 @@ def prepare(
             if kind.needs_folder:
                 beside = ", or another --name to keep both" if config else ""
                 raise errors.UserError(
-                    f"{name} is prepared already in {present}. Pass --replace to "
+                    f"{name}{f'/{config}' if config else ''} is prepared already in "
+                    f"{present}. Pass --replace to "
                     f"write it anew{beside}."
                 )
             return present

@@ -36,7 +36,8 @@ def positions(text: str, count: int, *, name: str) -> range:
     found = range(count)[_place(start, count) : _place(stop, count)]
     if not found:
         raise errors.UserError(
-            f"{name} has no record: the split has {count}, of which {text} takes none."
+            f"{name} has no record: the split has {count}, of which {text} takes none. "
+            "Count records instead, as in [:-1] and [-1:]."
         )
     return found
 

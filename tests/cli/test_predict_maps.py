@@ -99,6 +99,9 @@ def test_a_single_map_says_its_range_and_unit_too(tmp_path, folder, weights, cap
     assert predict.main([weights["order"], *words, "--map", "relative_depth"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"o\.npy: 128 x 96, \S+ to \S+\n", said)  # in no unit
+    picture = [words[0], "-o", str(tmp_path / "o.png")]
+    assert predict.main([weights["order"], *picture, "--range", "-1", "2"]) == 0
+    assert re.search(r"o\.png: .*, colours from -1 to 2\n", capsys.readouterr().out)
     np.testing.assert_array_equal(
         np.load(tmp_path / "o.npy"),
         predictor.Predictor(weights["order"])(folder / "a.png").maps["relative_depth"],

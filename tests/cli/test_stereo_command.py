@@ -260,6 +260,7 @@ def test_an_answer_at_the_end_of_the_range_is_a_warning(views, capsys, monkeypat
         (("l.png", "r.png", "--scale", "4"), "none without --truth"),
         (("l.png", "r.png", "--focal-px", "9"), "both --focal-px and --baseline-m"),
         (("l.png", "r.png", "--offset-px", "9"), "which --focal-px and --baseline-m"),
+        (("l.png", "r.png", "--truth", "."), "one file of true disparities, and . is"),
         (("l.png", "r.png", "-o", "a.npy"), "Pictures are written as"),
         (("l.png", "r.png", "-o", "l.png"), "l.png is an input"),
         (("--truth", "truth.npy"), "has its own truth"),

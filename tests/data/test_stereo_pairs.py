@@ -115,7 +115,8 @@ def test_a_view_without_the_other_is_told_or_left_out(scenes, tmp_path):
         (swap, r"a/right.png: 100% of \d+ points .* further right .*; exchange left"),
         (lambda r: disparity(r / "b" / "disp_left.png", (9, 9)), "has 9x9 numbers"),
         (lambda r: (r / "scales.csv").unlink(), "What do the numbers in .*disp_left"),
-        (lambda r: (r / "scales.csv").write_text("x\n1\n"), "columns name, disparity"),
+        (lambda r: (r / "scales.csv").write_text("x\n1\n"), r"\(its first line is x\)"),
+        (lambda r: (r / "scales.csv").write_text("*,4\n"), "columns name,disparity_sc"),
         (
             lambda r: (r / "scales.csv").write_text("name,disparity_scale\nb,-1\n"),
             "b has a number that is not above 0",

@@ -242,6 +242,7 @@ def test_a_film_that_is_cut_off_is_told_and_can_be_used_up_to_there(films, tmp_p
         "stereo_video/mine", directory=tmp_path / "records"
     ).skipped
     assert "one.avi ends in frame" in skipped[-1]
+    assert "--skip-bad" not in skipped[-1]  # which was passed
 
 
 def test_options_of_films_are_checked_before_anything_is_read(tmp_path):

@@ -123,8 +123,8 @@ class StereoPairs(image_folder.ImageFolder, skip_registration=True):
         elif scale is None:
             raise errors.DataError(
                 f"What do the numbers in {truth} mean? Write a line with its name, or "
-                f"*, and its disparity_scale into {LISTING} beside the folders; 1 for "
-                "pixels."
+                f"*, and its disparity_scale, 1 for pixels, into {LISTING} beside the "
+                f"folders, below the line {','.join(_COLUMNS[:2])}."
             )
         else:
             disparity = depth_files.read(truth).astype(np.float64) / scale
@@ -181,7 +181,11 @@ def _read_scales(
         return {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        given = reader.fieldnames or []
+        if _COLUMNS[0] not in given or not set(_COLUMNS[1:]) & set(given):
+            raise ValueError(f"its first line is {','.join(given) or 'empty'}")
         found = {}
         for row in rows:
             numbers = tuple(
@@ -193,7 +197,7 @@ def _read_scales(
             found[row["name"]] = numbers
     except (OSError, ValueError, KeyError) as error:
         raise errors.DataError(
-            f"{path} cannot be read ({error}). Wanted the columns "
-            f"{', '.join(_COLUMNS)}, the last of which may be left out."
+            f"{path} cannot be read ({error}). Wanted a first line with the columns "
+            f"{','.join(_COLUMNS)}, the last of which may be left out."
         ) from error
     return found

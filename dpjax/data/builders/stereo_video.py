@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from dpjax import errors
+from dpjax.data import video_files
 from dpjax.data.builders import image_set, stereo_set
 from dpjax.data.stereo import frames, pipeline, video
 from dpjax.ops.stereo import matching
@@ -96,7 +97,7 @@ class StereoVideo(stereo_set.StereoSet, skip_registration=True):
 def _read(
     name: str, path: pathlib.Path, layout: video.Layout, every: int
 ) -> Iterator[frames.Pair]:
-    for number, picture in video.read(path, every=every):
+    for number, picture in video_files.read(path, every=every):
         views = video.split(picture, layout)
         origin = f"{path}, frame {number}"
         yield frames.Pair(f"{name}/{number:06d}", *views, origin)

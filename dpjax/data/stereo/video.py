@@ -1,7 +1,6 @@
 """Films with both views in each picture, side by side or one over the other."""
 
 import pathlib
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -41,29 +40,6 @@ def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             f"{' '.join(sorted(video_files.EXTENSIONS))}."
         )
     return found
-
-
-def read(path: pathlib.Path, *, every: int = 1) -> Iterator[tuple[int, np.ndarray]]:
-    """Returns frames of a film.
-
-    Args:
-        path: of the film.
-        every: frames from one to the next.
-
-    Yields:
-        As `video_files.read`.
-
-    Raises:
-        UserError: `every` is below 1.
-        DataError: the film cannot be opened, or has no frames, or, after the last frame
-            that is sound, it ends early.
-    """
-    try:
-        yield from video_files.read(path, every=every)
-    except errors.DataError as error:
-        raise errors.DataError(
-            f"{error} Or pass --skip-bad to leave it out from there on."
-        ) from error
 
 
 def split(picture: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:

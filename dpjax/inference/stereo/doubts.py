@@ -158,9 +158,11 @@ def _rows(offset: np.ndarray) -> list[Doubt]:
     text = (
         f"The pair is not rectified: of {len(offset)} points that both views show, the "
         f"left one lies {abs(middle):.1f} rows {side} the right one (median; from "
-        f"{least:+.1f} to {most:+.1f}), wanted 0. Rectify the pair, or move one view "
-        "by that."
+        f"{least:+.1f} to {most:+.1f}), wanted 0. Rectify the pair"
     )
+    # A turned view is not mended by moving it.
+    is_moved = most - least < abs(middle)
+    text += ", or move one view by that." if is_moved else "."
     return [Doubt(text, errors.DataError if abs(far) >= faults.ROWS else None)]
 
 

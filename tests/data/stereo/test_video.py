@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dpjax import errors
+from dpjax.data import video_files
 from dpjax.data.stereo import video
 from tests import stereo_scenes
 
@@ -30,7 +31,7 @@ def pictures():
 @pytest.mark.parametrize("every", [1, 5, 11, 20])
 def test_every_nth_frame_is_read(tmp_path, pictures, every):
     write(tmp_path / "a.avi", pictures)
-    found = list(video.read(tmp_path / "a.avi", every=every))
+    found = list(video_files.read(tmp_path / "a.avi", every=every))
     assert [number for number, _ in found] == list(range(0, 12, every))
     for number, picture in found:
         assert picture.dtype == np.uint8
@@ -45,7 +46,7 @@ def test_a_film_that_ends_in_a_frame_gives_those_before_it(tmp_path, pictures):
     frames = range(data.index(b"movi"), len(data))
     starts = [i for i in frames if data[i : i + 4] == b"00dc"][:12]
     path.write_bytes(data[: (starts[7] + starts[8]) // 2])
-    reading, found = video.read(path), []
+    reading, found = video_files.read(path), []
     with pytest.raises(errors.DataError, match=r"cut\.avi ends in frame \d of the 12"):
         found.extend(reading)  # what came before the error stays
     assert [number for number, _ in found] == list(range(7))
@@ -58,12 +59,12 @@ def test_what_is_no_film_is_told_by_name(tmp_path, content):
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
     with pytest.raises(errors.DataError, match=r"Cannot decode .*bad\.mp4"):
-        next(video.read(path))
+        next(video_files.read(path))
 
 
 def test_a_step_below_one_is_refused(tmp_path):
     with pytest.raises(errors.UserError, match="1 or more, got 0"):
-        next(video.read(tmp_path / "a.avi", every=0))
+        next(video_files.read(tmp_path / "a.avi", every=0))
 
 
 def test_views_are_the_halves_of_the_picture():

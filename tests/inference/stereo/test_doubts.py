@@ -17,7 +17,8 @@ RANGE = matching.Settings(disparities=32)
 
 def seen(disparity, offset=0.0):
     disparity = np.asarray(disparity, float)
-    return Points(disparity, np.full(len(disparity), float(offset)))
+    offset = np.broadcast_to(np.asarray(offset, float), len(disparity))
+    return Points(disparity, offset)
 
 
 def found(disparity):
@@ -41,6 +42,12 @@ def test_rows_that_differ_are_told_in_pixels(offset, error):
     side = "below" if offset > 0 else "above"
     assert f"left one lies {abs(offset):.1f} rows {side} the right" in doubt.text
     assert f"from {offset:+.1f} to {offset:+.1f}" in doubt.text
+    assert "or move one view by that" in doubt.text
+
+
+def test_a_turned_view_is_not_to_be_moved():
+    (doubt,) = doubts.of_points(seen([5] * 40, np.linspace(-22, 20, 40)), RANGE)
+    assert "from -22.0 to +20.0), wanted 0. Rectify the pair." in doubt.text
 
 
 def test_points_on_the_wrong_side_mean_a_swapped_pair():
