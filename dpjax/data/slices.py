@@ -37,7 +37,7 @@ def positions(text: str, count: int, *, name: str) -> range:
     if not found:
         raise errors.UserError(
             f"{name} has no record: the split has {count}, of which {text} takes none. "
-            "Count records instead, as in [:-1] and [-1:]."
+            "Take more of it, or count from its end, as in [:-1] and [-1:]."
         )
     return found
 
